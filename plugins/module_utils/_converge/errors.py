@@ -1,0 +1,38 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What can go wrong, in the user's words."""
+
+from __future__ import annotations
+
+
+class SlipwayError(Exception):
+    """Anything that ends a run with one readable message."""
+
+
+class SpecError(SlipwayError):
+    """What the user wrote cannot be; carries every mistake, each with its place."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        self.mistakes = sorted(set(mistakes))
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        if len(self.mistakes) == 1:
+            return self.mistakes[0]
+        return f"{len(self.mistakes)} mistakes, nothing was touched:\n" + "\n".join(f"- {line}" for line in self.mistakes)
+
+
+class EngineError(SlipwayError):
+    """The engine refused or did not answer. ``status`` is the HTTP status, 0 when there was no answer."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class ApplyError(SlipwayError):
+    """An action failed; ``journal`` says what was done and what was undone."""
+
+    def __init__(self, message: str, journal: object) -> None:
+        self.journal = journal
+        super().__init__(message)

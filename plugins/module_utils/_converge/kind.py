@@ -1,0 +1,112 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A kind of resource: its rows, what else it needs, and how it may be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Callable
+
+from .option import Option, same
+
+
+class Replace(Enum):
+    """How an object is exchanged for one that differs in a field which cannot change in place."""
+
+    BESIDE = "beside"  # the new one is made beside the old one, takes its name, and the old one goes last
+    IN_PLACE = "in place"  # two cannot stand side by side: peers are detached, the object is remade, peers come back
+    NEVER = "never"  # it holds data: only when the user names it
+
+
+@dataclass(frozen=True)
+class Need:
+    """What must be there first.
+
+    ``strict``: it must be declared or observed, else it is a mistake at ``option``. ``to_start``: it is needed to
+    start, not to be made.
+    """
+
+    kind: str
+    name: str
+    strict: bool = False
+    to_start: bool = False
+    option: str = ""
+
+    @property
+    def key(self) -> tuple:
+        """The identity of what is needed."""
+        return (self.kind, self.name)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call that a kind asks for itself, where create and update do not fit (images are pulled, built, tagged)."""
+
+    verb: str
+    words: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    undo: tuple | None = None  # (verb, words, payload)
+
+
+def _nothing(*_args: Any) -> Iterable:
+    return ()
+
+
+def _unchanged(document: dict, *_args: Any) -> dict:
+    return document
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of resource.
+
+    - ``labels``: the path of the labels in the create document; ownership is written there. Empty: it can carry none.
+    - ``naming``: the canonical spelling of a name (of an image reference).
+    - ``must``: options without which no object can be created.
+    - ``needs(spec)`` yields the Needs of one object.
+    - ``check(spec)`` yields (option name, sentence) for mistakes that one option alone does not show.
+    - ``steps(resource, observed, policy)``: for kinds that are not created and updated: yields (symbol, reason, changes, [Step]).
+    - ``runs``: objects of this kind are started and stopped.
+    - ``carry(document, observed)``: what a replacement takes over from the old object (anonymous volumes).
+    - ``complete(document, observed)``: fields the engine wants beside those that change in an update.
+    """
+
+    name: str
+    options: tuple[Option, ...]
+    key: str = "name"
+    replace: Replace = Replace.BESIDE
+    runs: bool = False
+    labels: str = ""
+    naming: Callable[[str], str] = same
+    must: tuple[str, ...] = ()
+    needs: Callable[[Mapping], Iterable[Need]] = _nothing
+    check: Callable[[Mapping], Iterable[tuple[str, str]]] = _nothing
+    steps: Callable | None = None
+    carry: Callable[..., dict] = _unchanged
+    complete: Callable[..., dict] = _unchanged
+    by_name: Mapping[str, Option] = field(init=False, repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        table: dict[str, Option] = {}
+        for option in self.options:
+            for name in (option.name, *option.aliases):
+                if name in table:
+                    raise TypeError(f"kind {self.name}: {name} is there twice")
+                table[name] = option
+        object.__setattr__(self, "by_name", table)
+
+    @property
+    def fields(self) -> tuple[Option, ...]:
+        """The rows that are sent and compared."""
+        return tuple(option for option in self.options if option.is_field)
+
+    def option(self, name: str) -> Option:
+        """Return the row of that name."""
+        return self.by_name[name]
+
+    @property
+    def plural(self) -> str:
+        """The name of the list of such resources in a task."""
+        return self.name + "s"

@@ -1,0 +1,579 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""plan(desired, world, policy) -> Plan: what to do, in which order, and why. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .action import Action, Change, Line, Phase, Reason, Symbol
+from .compare import compare, reaches
+from .desired import Mistakes, Resource, join, quote
+from .errors import SpecError
+from .graph import topological
+from .kind import Kind, Replace, Step
+from .observed import Observed, World
+from .option import dig
+from .ownership import labels_of
+
+ASIDE = "-slipway-old"  # what a replaced object is called until the new one is well
+BESIDE = "-slipway-new"  # what its successor is called until it takes over
+
+RUNNING_STATES = ("started", "healthy", "restarted")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the user allows and asks for beside the resources themselves.
+
+    ``destroy``: keys (kind, name) of data that may go. ``watch``: seconds a started object must stay up;
+    ``deadline``: seconds until it must be well.
+    """
+
+    project: str = "default"
+    absent: bool = False
+    orphans: str = "report"
+    adopt: str = "unowned"
+    destroy: frozenset = frozenset()
+    watch: float = 3.0
+    deadline: float = 300.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done: lines for people, actions for the engine, each action belonging to one line or to none."""
+
+    lines: tuple[Line, ...] = ()
+    actions: tuple[Action, ...] = ()
+    warnings: tuple[str, ...] = ()
+    orphans: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.lines)
+
+    def text(self) -> list[str]:
+        """The plan as printed, reasons aligned."""
+        width = max((len(line.label) for line in self.lines), default=0)
+        return [line.text(width) for line in self.lines]
+
+
+def plan(desired: Sequence[Resource], world: World, policy: Policy) -> Plan:
+    """Compare and decide; raise SpecError when the world forbids what is desired, before anything is touched."""
+    planner = _Planner(desired, world, policy)
+    planner.run()
+    if planner.mistakes:
+        raise SpecError(planner.mistakes.lines)
+    return planner.result()
+
+
+@dataclass
+class _Planner:
+    desired: Sequence[Resource]
+    world: World
+    policy: Policy
+    lines: list[Line] = field(default_factory=list)
+    actions: dict[str, Action] = field(default_factory=dict)
+    done: dict[tuple, tuple[str, ...]] = field(default_factory=dict)  # resource -> ids whose end others wait for
+    remade: set = field(default_factory=set)
+    leaving: set = field(default_factory=set)
+    warnings: list[str] = field(default_factory=list)
+    mistakes: Mistakes = field(default_factory=Mistakes)
+
+    # -- the whole ---------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        self.by_key = {resource.key: resource for resource in sorted(self.desired, key=lambda item: item.key)}
+        rank = {kind: index for index, kind in enumerate(("image", "volume", "network"))}
+        start = sorted(self.by_key, key=lambda key: (rank.get(key[0], len(rank)), key))
+        edges = {key: [need.key for need in self.by_key[key].needs] for key in start}
+        order = topological(edges)
+        self._leftovers()
+        if self.policy.absent:
+            for key in reversed(order):
+                self._absent(self.by_key[key])
+        else:
+            for key in order:
+                resource = self.by_key[key]
+                if resource.intent.get("state") == "absent":
+                    self._absent(resource)
+                elif not resource.intent.get("implicit") or resource.intent.get("pull") == "always":
+                    self._present(resource)
+        self._orphans()
+        self._destroy()
+        # What is removed waits for those that used it, however they came to be removed.
+        self._order_removals()
+
+    def result(self) -> Plan:
+        actions = tuple(sorted(self.actions.values(), key=lambda action: action.phase))
+        orphans = tuple(sorted("/".join(item.key) for item in self.world.orphans if item.key not in self.leaving))
+        return Plan(tuple(self.lines), actions, tuple(self.warnings), orphans)
+
+    # -- one resource ------------------------------------------------------------------------------------------
+
+    def _present(self, resource: Resource) -> None:
+        if resource.key in self.done:
+            return
+        self.done[resource.key] = ()
+        for need in resource.needs:
+            if need.strict and need.key not in self.by_key and self.world.get(need.key) is None:
+                self.mistakes.add(
+                    join(resource.place, need.option),
+                    f"the {need.kind} {quote(need.name)} is neither declared in {need.kind}s nor on this engine; declare it, or create it first",
+                )
+        observed = self.world.get(resource.key)
+        if observed is not None and not self._may_touch(resource, observed):
+            return
+        if resource.kind.steps:
+            self._steps(resource, observed)
+        elif observed is None:
+            self._create(resource)
+        else:
+            self._converge(resource, observed)
+
+    def _may_touch(self, resource: Resource, observed: Observed) -> bool:
+        if observed.ours or not resource.kind.labels:
+            return True
+        if self.policy.adopt == "any" or (self.policy.adopt == "unowned" and not observed.owner):
+            return True
+        whose = f"belongs to {observed.owner}" if observed.owner else "exists and nobody owns it"
+        way_out = "adopt: any takes it over" if observed.owner else "adopt: unowned takes it over"
+        self.mistakes.add(resource.place, f"the {resource.kind.name} {quote(observed.called)} {whose}; use another name, or {way_out}")
+        return False
+
+    def _converge(self, resource: Resource, observed: Observed) -> None:
+        changes = compare(resource, observed, self.world)
+        changes = self._image_in_this_run(resource, observed, changes)
+        reason = Reason.CHANGED
+        if any(need.key in self.remade and not need.to_start and need.kind == resource.kind.name for need in resource.needs):
+            reason = Reason.DEPENDENCY_REPLACED
+        elif resource.intent.get("recreate"):
+            reason = Reason.REQUESTED
+        if reason is not Reason.CHANGED or any(not change.in_place for change in changes):
+            self._replace(resource, observed, changes, reason)
+        else:
+            self._update(resource, observed, changes)
+
+    def _image_in_this_run(self, resource: Resource, observed: Observed, changes: list[Change]) -> list[Change]:
+        """An image that this run makes anew is a change, though the engine does not know it yet."""
+        for option in resource.kind.fields:
+            name = resource.fields.get(option.name)
+            if option.refers and (option.refers, name) in self.remade and not any(c.option == option.name for c in changes):
+                current = observed.value(option)
+                change = Change(option.name, current, name, reason=Reason.IMAGE_UPDATED if current == name else Reason.CHANGED, option=option.name)
+                changes = [*changes, change]
+        return changes
+
+    # -- roads: create, replace, update, remove ----------------------------------------------------------------
+
+    def _create(self, resource: Resource) -> None:
+        chain = _Chain(self, resource)
+        chain.needs |= self._ready(resource)
+        chain.phase = self._phase_of(chain.needs)
+        self._make(chain, resource, resource.name)
+        if resource.kind.runs and resource.intent.get("state") in RUNNING_STATES:
+            self._start(chain, resource, resource.name)
+        self._finish(chain, Line(Symbol.CREATE, resource.key, Reason.MISSING, after=self._shown(resource)))
+
+    def _make(self, chain: _Chain, resource: Resource, name: str, observed: Observed | None = None) -> None:
+        """Create an object under a name and connect it to its further peers."""
+        kind = resource.kind
+        for option in kind.must:
+            if option not in resource.fields:
+                self.mistakes.add(join(resource.place, option), f"is missing; a {kind.name} cannot be created without it")
+        document = _copy(resource.body)
+        if observed is not None:
+            document = kind.carry(document, observed)
+        if kind.labels:
+            _put(document, kind.labels, {**(dig(document, kind.labels) or {}), **labels_of(resource, self.policy.project)})
+        chain.add(
+            "create", name, f"create {kind.name} {name}", {"body": document},
+            undo=("remove", name, f"remove {kind.name} {name}", {"force": True}),
+        )  # fmt: skip
+        for peer in list(resource.peers)[1:]:
+            chain.connect(peer, name, resource.peers[peer])
+
+    def _replace(self, resource: Resource, observed: Observed, changes: list[Change], reason: Reason) -> None:
+        if resource.kind.replace is Replace.IN_PLACE:
+            self._remake(resource, observed, changes, reason)
+            return
+        if resource.kind.replace is Replace.NEVER and resource.key not in self.policy.destroy:
+            what = "; ".join(map(str, changes))
+            self.mistakes.add(
+                resource.place,
+                f"{what} cannot change without losing the {resource.kind.name}'s data; "
+                f"put it back, or name it in destroy: {{{resource.kind.plural}: [{resource.name}]}}",
+            )
+            return
+        if resource.kind.replace is Replace.NEVER:
+            self._remake(resource, observed, changes, reason)
+            return
+        self._exchange(resource, observed, changes, reason)
+
+    def _exchange(self, resource: Resource, observed: Observed, changes: list[Change], reason: Reason) -> None:
+        """The new one is made beside the old one, takes its name and its work; the old one goes when the new one is well."""
+        name, kind = resource.name, resource.kind.name
+        state = resource.intent.get("state")
+        runs = resource.kind.runs and (state in RUNNING_STATES or (state == "present" and observed.running))
+        chain = _Chain(self, resource)
+        chain.needs |= self._ready(resource)
+        chain.phase = self._phase_of(chain.needs)
+        aside, beside = name + ASIDE, name + BESIDE
+        self._make(chain, resource, beside, observed)
+        chain.phase = Phase.SWITCH
+        if observed.called != aside:
+            chain.rename(observed.id, observed.called, aside)
+        chain.rename(beside, beside, name)
+        if observed.running:
+            chain.stop(observed, f"stop {kind} {aside}", resource.intent.get("stop_timeout"))
+        if runs:
+            self._start(chain, resource, name)
+        self._remove(chain, observed, aside)
+        self.remade.add(resource.key)
+        line = Line(Symbol.REPLACE, resource.key, reason, tuple(changes), note=self._adopted(observed))
+        self._finish(chain, line)
+
+    def _remake(self, resource: Resource, observed: Observed, changes: list[Change], reason: Reason) -> None:
+        """Two of its kind cannot stand side by side: peers step off, the object is made anew, peers come back."""
+        attached = self.world.attached.get(resource.key, ())
+        peers = [item for item in self.world.objects.values() if item.called in attached or item.id in attached]
+        strangers = sorted(set(attached) - {item.called for item in peers} - {item.id for item in peers})
+        strangers += sorted(item.called for item in peers if not item.ours and not self._will_adopt(item))
+        if strangers or (attached and resource.kind.replace is Replace.NEVER):
+            users = ", ".join(strangers or sorted(attached))
+            self.mistakes.add(
+                resource.place,
+                f"{'; '.join(map(str, changes))} cannot change while {users} uses it; remove or disconnect what uses it first",
+            )
+            return
+        chain = _Chain(self, resource)
+        chain.phase = Phase.SWITCH
+        reconnect = []
+        for peer in sorted(peers, key=lambda item: item.called):
+            settings = _endpoint(peer, resource.name)
+            chain.disconnect(resource.name, peer.id, settings, peer.called)
+            wanted = self.by_key.get(peer.key)
+            if wanted is None or not wanted.peers or resource.name in wanted.peers:
+                reconnect.append((peer, (wanted.peers.get(resource.name) if wanted and wanted.peers else None) or settings))
+        kind = resource.kind.name
+        undo = None
+        if resource.kind.replace is not Replace.NEVER:  # data does not come back by making its vessel again
+            undo = ("create", resource.name, f"create {kind} {resource.name} as it was", {"body": observed.raw})
+        chain.add("remove", observed.id, f"remove {kind} {resource.name}", {}, undo=undo)
+        self._make(chain, resource, resource.name)
+        for peer, settings in reconnect:
+            chain.connect(resource.name, peer.id, settings, peer.called)
+        self.remade.add(resource.key)
+        self._finish(chain, Line(Symbol.REPLACE, resource.key, reason, tuple(changes), note=self._adopted(observed)))
+
+    def _will_adopt(self, observed: Observed) -> bool:
+        return observed.key in self.by_key and (self.policy.adopt == "any" or (self.policy.adopt == "unowned" and not observed.owner))
+
+    def _update(self, resource: Resource, observed: Observed, changes: list[Change]) -> None:
+        """Everything that can change on the living object: name, limits, peers, and whether it runs."""
+        chain = _Chain(self, resource)
+        chain.phase = Phase.SWITCH
+        chain.needs |= self._ready(resource, making=False)
+        changes = list(changes)
+        if observed.called != resource.name:
+            changes.insert(0, Change("name", observed.called, resource.name, True, reason=Reason.DRIFTED))
+            chain.rename(observed.id, observed.called, resource.name)
+        fields = [change for change in changes if change.option and resource.kind.by_name[change.option].update]
+        lasting = [change for change in fields if not reaches(resource.kind.by_name[change.option], change.before)]
+        self._update_fields(chain, resource, observed, [change for change in fields if change not in lasting])
+        for option in resource.kind.fields:
+            if option.attach and any(change.option == option.name for change in changes):
+                self._repeer(chain, resource, observed, observed.value(option) or {})
+        if resource.kind.runs:
+            changes += self._run_state(chain, resource, observed)
+        if lasting:
+            chain.phase = Phase.FINAL  # the first limit of its kind cannot be taken back in place
+            self._update_fields(chain, resource, observed, lasting)
+        if changes:
+            note = self._adopted(observed)
+            self._finish(chain, Line(Symbol.UPDATE, resource.key, changes[0].reason, tuple(changes), note=note))
+        else:
+            self.done[resource.key] = tuple(chain.ids)  # a silent wait, when there is one
+
+    def _update_fields(self, chain: _Chain, resource: Resource, observed: Observed, changes: Sequence[Change]) -> None:
+        after: dict[str, Any] = {}
+        before: dict[str, Any] = {}
+        for change in changes:
+            option = resource.kind.by_name[change.option]
+            option.put(after, option.unset if change.dropped else dig(resource.body, option.path))
+            option.put(before, dig(observed.raw, option.path))
+        if after:
+            kind = resource.kind
+            chain.add(
+                "update", observed.id, f"update {kind.name} {resource.name}", {"body": kind.complete(after, observed)},
+                undo=("update", observed.id, f"put back {kind.name} {resource.name}", {"body": kind.complete(before, observed)}),
+            )  # fmt: skip
+
+    def _repeer(self, chain: _Chain, resource: Resource, observed: Observed, current: Mapping) -> None:
+        desired = resource.peers
+        for peer in sorted(current):
+            stale = peer not in desired or not _settings_match(resource, peer, current[peer])
+            if stale:
+                chain.disconnect(peer, observed.id, _endpoint(observed, peer), resource.name)
+        for peer in desired:
+            if peer not in current or not _settings_match(resource, peer, current[peer]):
+                chain.connect(peer, observed.id, desired[peer], resource.name)
+
+    def _run_state(self, chain: _Chain, resource: Resource, observed: Observed) -> list[Change]:
+        state, kind, name = resource.intent.get("state"), resource.kind.name, resource.name
+
+        def changed(before: str, after: str, reason: Reason = Reason.DRIFTED) -> list[Change]:
+            return [Change("state", before, after, True, reason=reason)]
+
+        if state in RUNNING_STATES:
+            after = "healthy" if state == "healthy" else "running"
+            if observed.status == "paused":
+                chain.add("unpause", observed.id, f"unpause {kind} {name}", {}, undo=("pause", observed.id, f"pause {kind} {name}", {}))
+                return changed("paused", after)
+            if not observed.running:
+                self._start(chain, resource, observed.id)
+                return changed(observed.status or "stopped", after)
+            if state == "restarted" or (state == "healthy" and observed.health == "unhealthy"):
+                chain.add("restart", observed.id, f"restart {kind} {name}", {"timeout": resource.intent.get("stop_timeout")})
+                self._wait(chain, resource, observed.id)
+                reason = Reason.REQUESTED if state == "restarted" else Reason.DRIFTED
+                return changed(observed.health or observed.status, "restarted" if state == "restarted" else after, reason)
+            if state == "healthy" and observed.health == "starting":
+                self._wait(chain, resource, observed.id)
+        elif state == "stopped" and observed.running:
+            chain.stop(observed, f"stop {kind} {name}", resource.intent.get("stop_timeout"))
+            return changed(observed.status, "stopped")
+        return []
+
+    def _absent(self, resource: Resource) -> None:
+        observed = self.world.get(resource.key)
+        if resource.kind.replace is Replace.NEVER and resource.key not in self.policy.destroy and self.policy.absent:
+            return
+        if resource.kind.steps and self.policy.absent and resource.key not in self.policy.destroy:
+            return
+        if resource.key in self.done or observed is None or not self._may_touch(resource, observed):
+            return
+        self._gone(observed, Reason.REQUESTED, resource.intent.get("stop_timeout"))
+
+    def _gone(self, observed: Observed, reason: Reason, stop_timeout: int | None = None) -> None:
+        if observed.key in self.leaving:
+            return
+        self.leaving.add(observed.key)
+        chain = _Chain(self, observed)
+        chain.phase = Phase.SWITCH
+        if observed.kind.runs and observed.running:
+            chain.stop(observed, f"stop {observed.kind.name} {observed.called}", stop_timeout)
+        self._remove(chain, observed, observed.called)
+        self._finish(chain, Line(Symbol.REMOVE, observed.key, reason, before={"id": observed.id}))
+
+    def _orphans(self) -> None:
+        if self.policy.orphans != "remove" and not self.policy.absent:
+            return
+        for observed in sorted(self.world.orphans, key=lambda item: (item.kind.name, item.name)):
+            if observed.kind.replace is not Replace.NEVER:
+                self._gone(observed, Reason.REQUESTED if self.policy.absent else Reason.ORPHANED)
+
+    def _destroy(self) -> None:
+        """Data that the user named goes, unless it is declared and stays as it is."""
+        for key in sorted(self.policy.destroy):
+            observed = self.world.get(key)
+            if observed is None or (key in self.by_key and not self.policy.absent):
+                continue
+            if observed.owner and not observed.ours and self.policy.adopt != "any":
+                self.mistakes.add(f"destroy.{key[0]}s", f"{quote(key[1])} belongs to {observed.owner}; take it out, or say adopt: any")
+                continue
+            going = {self.world.get(item).called for item in self.leaving if self.world.get(item)}
+            going |= {item.called for item in self.world.orphans if item.key in self.leaving}
+            users = sorted(set(self.world.attached.get(key, ())) - going)
+            if users:
+                self.mistakes.add(f"destroy.{key[0]}s", f"{quote(key[1])} is in use by {', '.join(users)}; remove what uses it first")
+                continue
+            self._gone(observed, Reason.REQUESTED)
+
+    def _leftovers(self) -> None:
+        for observed in sorted(self.world.leftovers, key=lambda item: item.called):
+            chain = _Chain(self, observed, tag=observed.called)
+            safe_copy = observed.called.endswith(ASIDE)
+            chain.phase = Phase.FINAL if safe_copy else Phase.PREPARE
+            chain.add("remove", observed.id, f"remove {observed.kind.name} {observed.called}", {"force": True})
+            key = (observed.kind.name, observed.called)
+            self._finish(chain, Line(Symbol.REMOVE, key, Reason.LEFTOVER, before={"id": observed.id}))
+
+    def _order_removals(self) -> None:
+        """Containers go before the networks and volumes they use."""
+        removals = [action for action in self.actions.values() if action.phase is Phase.FINAL]
+        users = frozenset(action.id for action in removals if action.resource[0] == "container")
+        for action in removals:
+            if action.resource[0] != "container":
+                self.actions[action.id] = replace(action, needs=action.needs | users)
+
+    # -- pieces ------------------------------------------------------------------------------------------------
+
+    def _start(self, chain: _Chain, resource: Resource, target: str) -> None:
+        kind = resource.kind.name
+        chain.phase = Phase.SWITCH
+        chain.needs |= self._started(resource)
+        chain.add("start", target, f"start {kind} {resource.name}", {}, undo=("stop", target, f"stop {kind} {resource.name}", {"timeout": 1}))
+        self._wait(chain, resource, target)
+
+    def _wait(self, chain: _Chain, resource: Resource, target: str) -> None:
+        healthy = resource.intent.get("state") == "healthy"
+        words = "is healthy" if healthy else "stays up"
+        deadline = resource.intent.get("healthy_wait_timeout") or self.policy.deadline
+        payload = {"healthy": healthy, "watch": self.policy.watch, "deadline": deadline, "hidden": _secrets(resource)}
+        chain.add("wait", target, f"wait until {resource.kind.name} {resource.name} {words}", payload, waits=True)
+
+    def _remove(self, chain: _Chain, observed: Observed, called: str) -> None:
+        chain.phase = Phase.FINAL
+        target = observed.id if observed.kind.runs or not observed.kind.steps else observed.name
+        chain.add("remove", target, f"remove {observed.kind.name} {called}", {"force": observed.kind.runs})
+
+    def _steps(self, resource: Resource, observed: Observed | None) -> None:
+        try:
+            found = list(resource.kind.steps(resource, observed, self.world))
+        except SpecError as error:
+            self.mistakes.lines += error.mistakes
+            return
+        for symbol, reason, changes, steps in found:
+            chain = _Chain(self, resource)
+            for step in steps:
+                chain.step(step)
+            self.remade.add(resource.key)
+            self._finish(chain, Line(symbol, resource.key, reason, tuple(changes)))
+
+    def _ready(self, resource: Resource, making: bool = True) -> set[str]:
+        """Ids that must have ended before the object can be made (or changed)."""
+        ids: set[str] = set()
+        for need in resource.needs:
+            if need.to_start:
+                continue
+            needed = self.by_key.get(need.key)
+            if needed is not None and making and need.key not in self.done:
+                self._present(needed)  # an image that nobody declared is fetched only when something is made from it
+            ids |= set(self.done.get(need.key, ()))
+        return ids
+
+    def _started(self, resource: Resource) -> set[str]:
+        return {action for need in resource.needs if need.to_start for action in self.done.get(need.key, ())}
+
+    def _phase_of(self, ids: Iterable[str]) -> Phase:
+        return max((self.actions[item].phase for item in ids), default=Phase.PREPARE)
+
+    def _finish(self, chain: _Chain, line: Line) -> None:
+        ends = [item for item in chain.ids if self.actions[item].phase is not Phase.FINAL]
+        self.done[line.resource] = (*self.done.get(line.resource, ()), *ends[-1:])
+        self.lines.append(replace(line, actions=tuple(chain.ids)))
+
+    def _adopted(self, observed: Observed) -> str:
+        if observed.ours:
+            return ""
+        return f"taken over from {observed.owner}" if observed.owner else "adopted, nobody owned it"
+
+    @staticmethod
+    def _shown(resource: Resource) -> Mapping[str, Any]:
+        return resource.fields
+
+
+class _Chain:
+    """The actions of one resource, each needing the one before."""
+
+    def __init__(self, planner: _Planner, subject: Resource | Observed, tag: str = "") -> None:
+        self.planner = planner
+        self.kind: Kind = subject.kind
+        self.resource = subject.key
+        self.tag = tag or "/".join(subject.key)
+        self.needs: set[str] = set()
+        self.phase = Phase.PREPARE
+        self.ids: list[str] = []
+
+    def add(self, verb: str, target: str, step: str, payload: Mapping, undo: tuple | None = None, waits: bool = False) -> None:
+        """Append an action; ``undo`` is (verb, target, step, payload) of its inverse."""
+        number = len(self.planner.actions)
+        identity = f"{number:05d} {self.tag} {verb}"
+        inverse = None
+        if undo:
+            undo_verb, undo_target, undo_step, undo_payload = undo
+            inverse = Action(identity + " undo", undo_verb, self.resource, undo_target, undo_step, undo_payload)
+        action = Action(identity, verb, self.resource, target, step, payload, frozenset(self.needs), self.phase, inverse, waits)
+        self.planner.actions[identity] = action
+        self.ids.append(identity)
+        self.needs = {identity}
+
+    def step(self, step: Step) -> None:
+        """Append an action that a kind asked for itself."""
+        name = self.resource[1]
+        undo = (step.undo[0], name, step.undo[1], step.undo[2]) if step.undo else None
+        self.add(step.verb, name, step.words, step.payload, undo=undo)
+
+    def rename(self, target: str, before: str, after: str) -> None:
+        """Give an object another name; ``target`` is how the engine finds it now."""
+        back = after if target == before else target
+        kind = self.kind.name
+        self.add(
+            "rename", target, f"rename {kind} {before} to {after}", {"name": after},
+            undo=("rename", back, f"rename {kind} {after} back to {before}", {"name": before}),
+        )  # fmt: skip
+
+    def stop(self, observed: Observed, words: str, timeout: int | None) -> None:
+        """Stop a running object; undone by starting it."""
+        if observed.status == "paused":
+            self.add("unpause", observed.id, f"unpause {observed.kind.name} {observed.called}", {})
+        back = ("start", observed.id, f"start {observed.kind.name} {observed.called} again", {})
+        self.add("stop", observed.id, words, {"timeout": timeout}, undo=back)
+
+    def connect(self, peer: str, target: str, settings: Mapping, called: str = "") -> None:
+        """Connect an object to a peer (a network)."""
+        words = f"connect {called or target} to {peer}"
+        self.add(
+            "connect", peer, words, {"kind": "network", "container": target, "settings": settings},
+            undo=("disconnect", peer, f"disconnect {called or target} from {peer}", {"kind": "network", "container": target}),
+        )  # fmt: skip
+
+    def disconnect(self, peer: str, target: str, settings: Mapping, called: str = "") -> None:
+        """Disconnect an object from a peer; undone by connecting it with the same settings."""
+        words = f"disconnect {called or target} from {peer}"
+        self.add(
+            "disconnect", peer, words, {"kind": "network", "container": target},
+            undo=("connect", peer, f"connect {called or target} to {peer} again", {"kind": "network", "container": target, "settings": settings}),
+        )  # fmt: skip
+
+
+def _endpoint(observed: Observed, peer: str) -> Mapping:
+    """The settings an object has on a network, less what the engine filled in by itself."""
+    shown = (dig(observed.raw, "NetworkSettings.Networks") or {}).get(peer) or {}
+    settings = {key: shown[key] for key in ("IPAMConfig", "Links", "DriverOpts") if shown.get(key)}
+    aliases = [alias for alias in shown.get("Aliases") or () if alias != observed.id[:12]]
+    if aliases:
+        settings["Aliases"] = aliases
+    return settings
+
+
+def _settings_match(resource: Resource, peer: str, current: Mapping) -> bool:
+    option = next(option for option in resource.kind.fields if option.attach)
+    return option.matches({peer: resource.fields[option.name][peer]}, {peer: current})
+
+
+def _secrets(resource: Resource) -> tuple[str, ...]:
+    """Values that must not show up in a message about this resource."""
+    found = []
+    for option in resource.kind.fields:
+        value = resource.fields.get(option.name)
+        if option.hides and isinstance(value, Mapping):
+            found += [str(item) for key, item in value.items() if option.hides(key) and item]
+    return tuple(found)
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_copy(item) for item in value]
+    return value
+
+
+def _put(document: dict, path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for parent in parents:
+        document = document.setdefault(parent, {})
+    document[last] = value

@@ -1,0 +1,98 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Plan and journal -> what a task returns. The one place where values that must not be shown are masked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .action import HIDDEN, Line, show
+from .apply import DONE, FAILED, STUCK, UNDONE, Journal, seconds_of
+from .kind import Kind
+from .plan import Plan
+
+
+def report(plan: Plan, journal: Journal | None, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """Return ``changed``, ``plan``, ``actions``, ``steps``, ``orphans`` and ``diff``.
+
+    Without a journal (check mode) ``actions`` is what would be done; with one, what was done and how long it took.
+    """
+    done = None if journal is None else {entry.action.id for entry in journal.of(DONE)}
+    return {
+        "changed": bool(plan.lines) if done is None else bool(done - {action.id for action in plan.actions if action.waits}),
+        "plan": plan.text(),
+        "actions": actions(plan, journal),
+        "steps": [action.step for action in plan.actions if done is None or action.id in done],
+        "orphans": list(plan.orphans),
+        "diff": [diff(line, kinds) for line in plan.lines],
+    }
+
+
+def actions(plan: Plan, journal: Journal | None) -> list[dict[str, Any]]:
+    """One entry per line of the plan; after a run only the lines of which something was done."""
+    by_id = {action.id: action for action in plan.actions}
+    seconds = seconds_of(journal) if journal else {}
+    done = {entry.action.id for entry in journal.of(DONE)} if journal else set(by_id)
+    entries = []
+    for text, line in zip(plan.text(), plan.lines):
+        carried_out = [by_id[item] for item in line.actions if item in done]
+        if not carried_out:
+            continue
+        entry = {"line": text, "target": line.label, "reason": line.reason.value, "steps": [action.step for action in carried_out]}
+        if journal:
+            entry["seconds"] = round(sum(seconds.get(action.id, 0.0) for action in carried_out), 3)
+        entries.append(entry)
+    return entries
+
+
+def diff(line: Line, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """One object before and after, in the form Ansible prints."""
+    before: dict[str, Any] = dict(line.before)
+    after: dict[str, Any] = masked(kinds.get(line.resource[0]), line.after)
+    for change in line.changes:
+        before[change.field] = HIDDEN if change.secret else change.before
+        after[change.field] = f"{HIDDEN} (other)" if change.secret else change.after
+    header = f"{line.label} ({line.why})"
+    return {
+        "before_header": header,
+        "after_header": header,
+        "before": _lines(before),
+        "after": _lines(after),
+    }
+
+
+def _lines(values: Mapping[str, Any]) -> str:
+    return "".join(f"{name}: {show(values[name])}\n" for name in sorted(values))
+
+
+def masked(kind: Kind | None, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields with secret values hidden."""
+    shown: dict[str, Any] = {}
+    for name, value in values.items():
+        option = kind.by_name.get(name) if kind else None
+        if option is not None and option.no_log:
+            value = HIDDEN
+        elif option is not None and option.hides and isinstance(value, Mapping):
+            value = {key: HIDDEN if option.hides(key) else item for key, item in value.items()}
+        shown[name] = value
+    return shown
+
+
+def failure(journal: Journal) -> str:
+    """Say what failed, on which object, what was done about it and what to do."""
+    failed = journal.failed
+    assert failed is not None
+    what = f"{failed.action.step}: {failed.error}"
+    stuck, undone = journal.of(STUCK), journal.of(UNDONE)
+    if journal.committed:
+        return f"{what}. Everything new is in place, only this removal is left; run again to finish it"
+    if stuck:
+        problems = "; ".join(f"{entry.action.step}: {entry.error}" for entry in stuck)
+        return f"{what}. Undoing it was not complete: {problems}. Run again: leftovers are found by their labels"
+    if undone:
+        return f"{what}. All that had been done was undone ({len(undone)} steps); what ran before runs on"
+    others = [entry for entry in journal.of(FAILED) if entry is not failed]
+    rest = f" ({len(others)} more failed: {'; '.join(entry.action.step for entry in others)})" if others else ""
+    kept = "; what had been done was kept" if journal.of(DONE) else "; nothing had been changed"
+    return f"{what}{rest}{kept}"

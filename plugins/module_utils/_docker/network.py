@@ -1,0 +1,102 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The rows of a network."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .._converge.desired import quote
+from .._converge.kind import Kind, Replace
+from .._converge.option import Option
+from .._converge.ownership import without_ours
+from . import values
+from .container import PREDEFINED_NETWORKS
+
+IPAM_OPTIONS = (
+    Option("subnet"),
+    Option("gateway"),
+    Option("iprange", aliases=("ip_range",)),
+    Option("aux_addresses", "dict"),
+)
+
+
+def _encode_ipam(items: list[Mapping]) -> list[dict]:
+    encoded = []
+    for item in items:
+        block: dict[str, Any] = {}
+        if item.get("subnet"):
+            block["Subnet"] = values.subnet(item["subnet"])
+        if item.get("iprange"):
+            block["IPRange"] = values.subnet(item["iprange"])
+        if item.get("gateway"):
+            block["Gateway"] = values.address(item["gateway"])
+        if item.get("aux_addresses"):
+            block["AuxiliaryAddresses"] = {key: values.address(ip) for key, ip in values.texts(item["aux_addresses"]).items()}
+        _inside(block)
+        encoded.append(block)
+    return encoded
+
+
+def _inside(block: Mapping) -> None:
+    if not block.get("Subnet"):
+        if block:
+            raise ValueError("has a gateway, range or address but no subnet; add subnet")
+        return
+    whole = ipaddress.ip_network(block["Subnet"])
+    for key in ("Gateway",):
+        if block.get(key) and ipaddress.ip_address(block[key]) not in whole:
+            raise ValueError(f"the gateway {quote(block[key])} is not in the subnet {block['Subnet']}")
+    if block.get("IPRange"):
+        part = ipaddress.ip_network(block["IPRange"])
+        if part.version != whole.version or not part.subnet_of(whole):
+            raise ValueError(f"the range {quote(block['IPRange'])} is not in the subnet {block['Subnet']}")
+
+
+def _decode_ipam(blocks: Iterable[Mapping] | None) -> tuple[dict, ...]:
+    decoded = []
+    for block in blocks or ():
+        said = {
+            "subnet": block.get("Subnet"),
+            "gateway": (block.get("Gateway") or "").partition("/")[0],
+            "iprange": block.get("IPRange"),
+            "aux_addresses": block.get("AuxiliaryAddresses"),
+        }
+        decoded.append({key: value for key, value in said.items() if value})
+    return tuple(sorted(decoded, key=lambda block: block.get("subnet", "")))
+
+
+def _ipam_matches(desired: tuple, observed: tuple) -> bool:
+    """The same blocks, and in each what was said: an engine chooses a gateway where none was given."""
+    if len(desired or ()) != len(observed or ()):
+        return False
+    return all(theirs.get(key) == value for ours, theirs in zip(desired, observed) for key, value in ours.items())
+
+
+def _check(spec: Mapping) -> Iterable[tuple[str, str]]:
+    try:
+        values.name(spec["name"])
+    except ValueError as error:
+        yield "name", str(error)
+    if spec["name"] in PREDEFINED_NETWORKS:
+        yield "name", f"{quote(spec['name'])} is a network of the engine itself; use another name"
+    if spec.get("driver") in ("host", "null", "none"):
+        yield "driver", f"{quote(spec['driver'])} is the engine's own; write bridge, macvlan, ipvlan or overlay"
+
+
+OPTIONS = (
+    Option("name", required=True),
+    Option("state", choices=("present", "absent"), default="present"),
+    Option("driver", "str", "Driver", unset="bridge"),
+    Option("driver_options", "dict", "Options", values.texts, lambda value: dict(value or {}), keyed=True),
+    Option("internal", "bool", "Internal", unset=False),
+    Option("attachable", "bool", "Attachable", unset=False),
+    Option("enable_ipv6", "bool", "EnableIPv6", unset=False),
+    Option("ipam_driver", "str", "IPAM.Driver", unset="default"),
+    Option("ipam_config", "list", "IPAM.Config", _encode_ipam, _decode_ipam, matches=_ipam_matches, suboptions=IPAM_OPTIONS, elements="dict"),
+    Option("labels", "dict", "Labels", values.texts, without_ours, keyed=True),
+)  # fmt: skip
+
+KIND = Kind("network", OPTIONS, replace=Replace.IN_PLACE, labels="Labels", check=_check)

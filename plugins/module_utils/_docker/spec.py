@@ -1,0 +1,252 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A task's options -> desired resources and policy. Files named by a task are read here; nothing is asked of the engine."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .._converge.desired import Mistakes, Resource, convert_options, join, quote, read, read_all
+from .._converge.errors import SpecError
+from .._converge.kind import Kind
+from .._converge.option import Option
+from .._converge.plan import ASIDE, BESIDE, Policy
+from . import container, image, network, values, volume
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (image.KIND, network.KIND, volume.KIND, container.KIND)}
+LISTS: Mapping[str, Kind] = {kind.plural: kind for kind in KINDS.values()}
+
+PROJECT = Option("project", "str", default="default")
+ADOPT = Option("adopt", choices=("unowned", "any", "never"), default="unowned")
+RUN = (
+    Option("default_host_ip", "str"),
+    Option("on_failure", choices=("rollback", "keep"), default="rollback"),
+    Option("parallelism", "int", default=8),
+    Option("min_healthy_time", "float", default=3.0),
+    Option("deadline", "float", default=300.0),
+)
+DESTROY = (Option("volumes", "list"), Option("images", "list"))
+
+TASK = (
+    PROJECT,
+    Option("state", choices=("present", "absent"), default="present"),
+    Option("orphans", choices=("report", "remove", "ignore"), default="report"),
+    ADOPT,
+    Option("destroy", "dict", suboptions=DESTROY),
+    *RUN,
+    *(Option(plural, "list", elements="dict", suboptions=kind.options) for plural, kind in LISTS.items()),
+)
+
+
+class Task:
+    """What a task asks for: ``desired`` resources, the ``policy``, ``settings`` of the run and ``warnings`` to give."""
+
+    def __init__(self, desired: Sequence[Resource], policy: Policy, settings: Mapping[str, Any], warnings: Sequence[str]) -> None:
+        self.desired = list(desired)
+        self.policy = policy
+        self.settings = settings
+        self.warnings = list(warnings)
+
+
+def read_lists(params: Mapping[str, Any], connection: Sequence[Option]) -> Task:
+    """Read the options of the module containers; raise SpecError with every mistake."""
+    mistakes = Mistakes()
+    shallow = tuple(replace(option, suboptions=(), elements="raw") if option.name in LISTS else option for option in TASK)
+    spec = convert_options((*shallow, *connection), params, "", mistakes)
+    lists = {plural: [_prepared(kind, item, f"{plural}[{index}]", spec, mistakes) for index, item in enumerate(spec.get(plural) or ())] for plural, kind in LISTS.items()}
+    resources = read_all(LISTS, lists, mistakes)
+    return _task(spec, resources, mistakes)
+
+
+def read_one(kind: Kind, own: Sequence[Option], params: Mapping[str, Any], connection: Sequence[Option]) -> Task:
+    """Read the options of a module for one object; raise SpecError with every mistake."""
+    mistakes = Mistakes()
+    mine = {name for option in kind.options for name in (option.name, *option.aliases)}
+    spec = convert_options((*own, *connection), {key: value for key, value in params.items() if key not in mine}, "", mistakes)
+    prepared = _prepared(kind, {key: value for key, value in params.items() if key in mine and value is not None}, "", spec, mistakes)
+    resource = read(kind, prepared, "", mistakes)
+    return _task({**spec, "orphans": "ignore"}, [resource] if resource else [], mistakes)
+
+
+def _task(spec: Mapping[str, Any], resources: list[Resource], mistakes: Mistakes) -> Task:
+    _check_together(resources, mistakes)
+    _check_run(spec, mistakes)
+    if mistakes:
+        raise SpecError(mistakes.lines)
+    resources += _implied_images(resources)
+    destroy = spec.get("destroy") or {}
+    named = {("volume", name) for name in destroy.get("volumes") or ()} if isinstance(destroy, Mapping) else set()
+    named |= {("image", values.reference(name)) for name in destroy.get("images") or ()} if isinstance(destroy, Mapping) else set()
+    if destroy is True:
+        named |= {resource.key for resource in resources}
+    policy = Policy(
+        project=spec.get("project") or "default",
+        absent=spec.get("state") == "absent",
+        orphans=spec.get("orphans") or "ignore",
+        adopt=spec.get("adopt") or "unowned",
+        destroy=frozenset(named),
+        watch=spec.get("min_healthy_time") or 0.0,
+        deadline=spec.get("deadline") or 300.0,
+    )
+    return Task(resources, policy, spec, _warnings(resources))
+
+
+def _check_run(spec: Mapping[str, Any], mistakes: Mistakes) -> None:
+    if spec.get("parallelism") is not None and not 1 <= spec["parallelism"] <= 64:
+        mistakes.add("parallelism", f"{spec['parallelism']} is not a number from 1 to 64")
+    for name in ("min_healthy_time", "deadline"):
+        if spec.get(name) is not None and spec[name] < 0:
+            mistakes.add(name, f"{spec[name]:g} is less than 0 seconds")
+    if not spec.get("project", "default"):
+        mistakes.add("project", "is empty; give the name by which these objects are known as yours")
+    destroy = spec.get("destroy")
+    for name in (destroy.get("images") or ()) if isinstance(destroy, Mapping) else ():
+        try:
+            values.reference(name)
+        except ValueError as error:
+            mistakes.add("destroy.images", str(error))
+    if spec.get("default_host_ip"):
+        try:
+            values.address(spec["default_host_ip"])
+        except ValueError as error:
+            mistakes.add("default_host_ip", str(error))
+
+
+def _prepared(kind: Kind, params: Any, place: str, spec: Mapping[str, Any], mistakes: Mistakes) -> Any:
+    """Fill in what a container's options do not say themselves: the default host address and the variables from files."""
+    if kind is not container.KIND or not isinstance(params, Mapping):
+        return params
+    params = dict(params)
+    ports = next((name for name in ("published_ports", "ports") if isinstance(params.get(name), (list, tuple))), None)
+    if ports and spec.get("default_host_ip"):
+        params[ports] = [with_host(str(item), spec["default_host_ip"]) for item in params[ports]]
+    if params.get("env_file"):
+        name = "environment" if "environment" in params else "env"
+        shown = f"containers.{params['name']}" if place and isinstance(params.get("name"), str) else place
+        variables = _read_env_files(params["env_file"], join(shown, "env_file"), mistakes)
+        if params.get(name) is None or isinstance(params[name], Mapping):
+            params[name] = {**variables, **(params.get(name) or {})}
+    return params
+
+
+def with_host(text: str, ip: str) -> str:
+    """Put a host address before a published port that has none."""
+    if text.startswith("[") or text.count(":") >= 2:
+        return text
+    host = f"[{ip}]" if ":" in ip else ip
+    return f"{host}:{text}" if ":" in text else f"{host}::{text}"
+
+
+def _read_env_files(paths: Any, place: str, mistakes: Mistakes) -> dict[str, str]:
+    variables: dict[str, str] = {}
+    for name in [paths] if isinstance(paths, str) else paths if isinstance(paths, (list, tuple)) else ():
+        try:
+            with open(str(name), encoding="utf-8") as file:
+                lines = file.read().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            mistakes.add(place, f"{quote(name)} cannot be read on this host: {getattr(error, 'strerror', None) or 'it is not text'}; correct the path")
+            continue
+        for number, line in enumerate(lines, 1):
+            text = line.strip()
+            if not text or text.startswith("#"):
+                continue
+            key, separator, value = text.partition("=")
+            if not separator or not key.strip() or " " in key.strip():
+                mistakes.add(place, f"line {number} of {quote(name)} is not NAME=value; correct it")
+                continue
+            value = value.strip()
+            quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "'\""
+            variables[key.strip()] = value[1:-1] if quoted else value
+    return variables
+
+
+def _implied_images(resources: Sequence[Resource]) -> list[Resource]:
+    declared = {resource.key for resource in resources}
+    rank = ("never", "missing", "always")
+    found: dict[str, Resource] = {}
+    for resource in resources:
+        reference = resource.fields.get("image") if resource.kind is container.KIND else None
+        if not reference or ("image", reference) in declared or resource.intent.get("state") == "absent":
+            continue
+        pull = resource.intent.get("pull") or "missing"
+        known = found.get(reference)
+        if known is None or rank.index(pull) > rank.index(known.intent["pull"]):
+            found[reference] = image.implied(reference, pull, join(resource.place, "image"))
+    return list(found.values())
+
+
+# -- what one object alone does not show -----------------------------------------------------------------------
+
+
+def _check_together(resources: Sequence[Resource], mistakes: Mistakes) -> None:
+    containers = [resource for resource in resources if resource.kind is container.KIND and resource.intent.get("state") != "absent"]
+    for resource in containers:
+        if resource.name.endswith((ASIDE, BESIDE)):
+            mistakes.add(join(resource.place, "name"), f"{quote(resource.name)} ends in a suffix that replacements use; choose another name")
+    _check_ports(containers, mistakes)
+    _check_addresses(containers, [resource for resource in resources if resource.kind is network.KIND], mistakes)
+
+
+def bindings(resource: Resource) -> Iterable[tuple[str, str, str]]:
+    """(host IP, host port, protocol) of each fixed binding of a container."""
+    table = (resource.body.get("HostConfig") or {}).get("PortBindings") or {}
+    for port, hosts in table.items():
+        for host in hosts:
+            if host["HostPort"].isdigit():
+                yield host["HostIp"], host["HostPort"], port.rpartition("/")[2]
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether two host addresses share a listener: an empty or unspecified one covers every address of its family."""
+    if one == other or not one or not other:
+        return True
+    first, second = ipaddress.ip_address(one), ipaddress.ip_address(other)
+    return first.version == second.version and (first.is_unspecified or second.is_unspecified)
+
+
+def _check_ports(containers: Sequence[Resource], mistakes: Mistakes) -> None:
+    taken: list[tuple[Resource, str, str, str]] = []
+    for resource in containers:
+        if resource.intent.get("state") in ("stopped", "present"):
+            continue
+        for ip, port, protocol in bindings(resource):
+            holder = next((item for item in taken if item[2:] == (port, protocol) and item[0] is not resource and overlap(item[1], ip)), None)
+            if holder:
+                mistakes.add(join(resource.place, "published_ports"), f"port {port}/{protocol} of the host is published by {quote(holder[0].name)} too; give each its own")
+            taken.append((resource, ip, port, protocol))
+
+
+def _check_addresses(containers: Sequence[Resource], networks: Sequence[Resource], mistakes: Mistakes) -> None:
+    """Static addresses lie in the subnets that are declared, and each is given once."""
+    subnets = {item.name: [ipaddress.ip_network(block["subnet"]) for block in item.fields.get("ipam_config", ()) if block.get("subnet")] for item in networks}
+    given: dict[tuple[str, str], str] = {}
+    for resource in containers:
+        for name, settings in (resource.fields.get("networks") or {}).items():
+            for option in ("ipv4_address", "ipv6_address"):
+                text = settings.get(option)
+                if not text:
+                    continue
+                place = join(resource.place, f"networks.{name}.{option}")
+                ip = ipaddress.ip_address(text)
+                if name in subnets and not any(ip in subnet for subnet in subnets[name]):
+                    known = ", ".join(map(str, subnets[name])) or "none; declare one in ipam_config"
+                    mistakes.add(place, f"{quote(text)} is not in a subnet of the network {quote(name)} ({known})")
+                if (name, text) in given:
+                    mistakes.add(place, f"{quote(text)} is given to {quote(given[name, text])} too; give each its own")
+                given[name, text] = resource.name
+
+
+def _warnings(resources: Sequence[Resource]) -> list[str]:
+    warnings = []
+    for resource in resources:
+        if resource.kind is not container.KIND:
+            continue
+        table = (resource.body.get("HostConfig") or {}).get("PortBindings") or {}
+        open_ports = sorted(port.partition("/")[0] for port, hosts in table.items() if any(not host["HostIp"] for host in hosts))
+        if open_ports:
+            place = join(resource.place, "published_ports")
+            warnings.append(f"{place}: {', '.join(open_ports)} can be reached on every address of the host; write 127.0.0.1 or 0.0.0.0 before it, or set default_host_ip")
+    return warnings

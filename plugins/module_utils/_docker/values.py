@@ -1,0 +1,345 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The small languages of Docker options: sizes, durations, ports, mounts, names. Pure; bad input raises ValueError.
+
+The sentences of the errors follow the value's place in a message, so they say what is wrong and what to write instead.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .._converge.desired import quote
+
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgtp]?)(?:i?b)?", re.IGNORECASE)
+UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|us|µs|ns|s)")
+NANOSECONDS = {"h": 3_600_000_000_000, "m": 60_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "us": 1000, "µs": 1000, "ns": 1}
+# https://github.com/moby/moby/blob/v26.1.0/daemon/names/names.go
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+# https://github.com/distribution/reference/blob/v0.6.0/regexp.go
+_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*|\[[0-9a-fA-F:]+\])(?::\d+)?"
+REFERENCE = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[\w][\w.-]{{0,127}})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{{32,}})?")
+IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
+PROTOCOLS = ("tcp", "udp", "sctp")
+SIGNALS = frozenset(
+    "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP "
+    "TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ".split()
+) | {f"RT{edge}{step}" for edge, sign in (("MIN", "+"), ("MAX", "-")) for step in [""] + [f"{sign}{n}" for n in range(1, 16)]}  # fmt: skip
+CAPABILITIES = frozenset(
+    "ALL AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH "
+    "FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN "
+    "NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT "
+    "SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM".split()
+)
+ULIMITS = frozenset(
+    "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
+)
+
+
+def size(value: Any) -> int:
+    """Bytes from a number or a text such as 512m (units are powers of 1024, as in the docker CLI)."""
+    text = str(value).strip()
+    match = SIZE.fullmatch(text)
+    if not match:
+        raise ValueError(f"{quote(value)} is not a size; write 512m or 2g")
+    return int(float(match[1]) * UNITS[match[2].lower()])
+
+
+def memory(value: Any) -> int:
+    """A memory limit in bytes; 0 is no limit, else the engine wants at least 6 MiB."""
+    number = size(value)
+    if 0 < number < 6 << 20:
+        raise ValueError(f"{quote(value)} is less than the engine's minimum of 6m; write 6m or more, or 0 for no limit")
+    return number
+
+
+def swap(value: Any) -> int:
+    """Memory plus swap in bytes; -1 or "unlimited" is no limit."""
+    if str(value).strip().lower() in ("-1", "unlimited"):
+        return -1
+    return size(value)
+
+
+def duration(value: Any) -> int:
+    """Nanoseconds from 30, "30s" or "1m30s"; a bare number is seconds."""
+    text = str(value).strip()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return int(float(text) * NANOSECONDS["s"])
+    parts = DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{quote(value)} is not a duration; write 30s, 1m30s or 500ms")
+    return int(sum(float(number) * NANOSECONDS[unit] for number, unit in parts))
+
+
+def nano_cpus(value: float) -> int:
+    """Billionths of a processor from a number of processors."""
+    if not 0 < value <= 10_000:
+        raise ValueError(f"{quote(value)} is not a number of processors; write 0.5 or 2")
+    return int(round(value * 1_000_000_000))
+
+
+def not_negative(value: int) -> int:
+    """A count."""
+    if value < 0:
+        raise ValueError(f"{quote(value)} is negative; write 0 or more")
+    return value
+
+
+def name(value: str) -> str:
+    """A container's, network's or volume's name."""
+    if not NAME.fullmatch(value):
+        raise ValueError(f"{quote(value)} is not a name; use letters, digits, _ . and -, two or more, beginning with a letter or digit")
+    return value
+
+
+def words(value: Any) -> list[str]:
+    """A command: a list as it is, a text split as a shell would split it."""
+    if isinstance(value, str):
+        try:
+            return shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"{quote(value)} cannot be split into words ({str(error).lower()}); write a list") from None
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            if isinstance(item, (dict, list, tuple)) or item is None:
+                raise ValueError(f"{quote(item)} is not a word; write a list of texts")
+        return [_plain(item) for item in value]
+    raise ValueError(f"{quote(value)} is neither a text nor a list of texts")
+
+
+def _plain(item: Any) -> str:
+    return ("true" if item else "false") if isinstance(item, bool) else str(item)
+
+
+def environment(value: Mapping) -> list[str]:
+    """NAME=value lines, sorted."""
+    lines = []
+    for key in value:
+        text = str(key)
+        if not text or "=" in text or "\0" in text or text != text.strip():
+            raise ValueError(f"{quote(text)} is not a variable's name; leave out = and spaces")
+        item = value[key]
+        if isinstance(item, (dict, list, tuple)):
+            raise ValueError(f"{text} is not a text; write one line of text, in quotes")
+        lines.append(f"{text}={'' if item is None else _plain(item)}")
+    return sorted(lines)
+
+
+def environment_back(lines: Iterable[str] | None) -> dict[str, str]:
+    """The dictionary of NAME=value lines."""
+    return dict(line.split("=", 1) if "=" in line else (line, "") for line in lines or ())
+
+
+def texts(value: Mapping) -> dict[str, str]:
+    """A dictionary whose values are all text."""
+    for key, item in value.items():
+        if isinstance(item, (dict, list, tuple)):
+            raise ValueError(f"{key} is not a text; write one line of text, in quotes")
+    return {str(key): "" if item is None else _plain(item) for key, item in value.items()}
+
+
+def address(value: str, version: int = 0) -> str:
+    """An IP address in its canonical spelling. The engine turns a typo into 0.0.0.0, so we are strict."""
+    try:
+        parsed = ipaddress.ip_address(value)
+    except ValueError:
+        raise ValueError(f"{quote(value)} is not an IP address; write 127.0.0.1 or ::1") from None
+    if version and parsed.version != version:
+        raise ValueError(f"{quote(value)} is not an IPv{version} address")
+    return str(parsed)
+
+
+def subnet(value: str) -> str:
+    """A network in CIDR notation."""
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError as error:
+        hint = "the host bits must be zero" if "host bits" in str(error) else "write 10.5.0.0/24"
+        raise ValueError(f"{quote(value)} is not a subnet; {hint}") from None
+
+
+def reference(value: str) -> str:
+    """An image reference in its shortest canonical spelling: docker.io/library/nginx:latest is nginx:latest."""
+    text = value.strip()
+    if IMAGE_ID.fullmatch(text):
+        return text if text.startswith("sha256:") else "sha256:" + text
+    if not REFERENCE.fullmatch(text):
+        raise ValueError(f"{quote(value)} is not an image reference; write name:tag, in lower case, such as nginx:1.27")
+    for prefix in ("docker.io/library/", "index.docker.io/library/", "docker.io/", "index.docker.io/", "library/"):
+        if text.startswith(prefix):
+            text = text[len(prefix) :]
+            break
+    last = text.rsplit("/", 1)[-1]
+    return text if ":" in last or "@" in text else text + ":latest"
+
+
+def signal(value: str) -> str:
+    """A signal as SIGTERM, TERM or a number."""
+    text = value.strip().upper()
+    if text.isdigit() and 1 <= int(text) <= 64:
+        return text
+    bare = text[3:] if text.startswith("SIG") else text
+    if bare not in SIGNALS:
+        raise ValueError(f"{quote(value)} is not a signal; write SIGTERM, SIGQUIT or a number from 1 to 64")
+    return "SIG" + bare
+
+
+def capabilities(value: list[str]) -> list[str]:
+    """Capability names without CAP_, in upper case."""
+    found = []
+    for item in value:
+        bare = item.strip().upper()
+        bare = bare[4:] if bare.startswith("CAP_") else bare
+        if bare not in CAPABILITIES:
+            raise ValueError(f"{quote(item)} is not a capability; write NET_ADMIN, SYS_PTRACE or ALL (see capabilities(7))")
+        found.append(bare)
+    return sorted(set(found))
+
+
+def capabilities_back(value: Iterable[str] | None) -> tuple[str, ...]:
+    """What the engine shows, in our spelling (newer engines add CAP_)."""
+    return tuple(sorted(item.upper()[4:] if item.upper().startswith("CAP_") else item.upper() for item in value or ()))
+
+
+def ulimits(value: list[str]) -> list[dict]:
+    """name:soft[:hard] lines, or name=soft[:hard] as the docker CLI has it."""
+    found = []
+    for item in value:
+        match = re.fullmatch(r"([a-z]+)[:=](-?\d+)(?::(-?\d+))?", str(item).strip())
+        if not match or match[1] not in ULIMITS:
+            raise ValueError(f"{quote(item)} is not a limit; write nofile:1024 or nofile:1024:2048 (names: {', '.join(sorted(ULIMITS))})")
+        soft, hard = int(match[2]), int(match[3] or match[2])
+        if hard != -1 and (soft > hard or soft == -1):
+            raise ValueError(f"{quote(item)}: the soft limit is above the hard limit; write the smaller number first")
+        found.append({"Name": match[1], "Soft": soft, "Hard": hard})
+    return sorted(found, key=lambda item: item["Name"])
+
+
+def ulimits_back(value: Iterable[Mapping] | None) -> tuple[str, ...]:
+    """name:soft:hard lines."""
+    return tuple(sorted(f"{item['Name']}:{item['Soft']}:{item['Hard']}" for item in value or ()))
+
+
+# -- ports -----------------------------------------------------------------------------------------------------
+
+
+def _range(text: str, whole: str) -> range:
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
+    if not match:
+        raise ValueError(f"{quote(whole)} is not a port; write 8080:80, 127.0.0.1:8080:80/tcp or 8000-8010:80-90")
+    first, last = int(match[1]), int(match[2] or match[1])
+    if not 1 <= first <= 65535 or not 1 <= last <= 65535:
+        raise ValueError(f"{quote(whole)} is outside the ports from 1 to 65535")
+    if last < first:
+        raise ValueError(f"{quote(whole)} has a range that ends before it begins; write {last}-{first}")
+    return range(first, last + 1)
+
+
+def _protocol(text: str, whole: str) -> tuple[str, str]:
+    port, _slash, protocol = text.partition("/")
+    protocol = (protocol or "tcp").lower()
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"{quote(whole)} has no known protocol; write /tcp, /udp or /sctp")
+    return port, protocol
+
+
+def exposed(value: list[str]) -> dict[str, dict]:
+    """{"80/tcp": {}} from 80, 80/udp and ranges."""
+    ports: dict[str, dict] = {}
+    for item in value:
+        text, protocol = _protocol(str(item).strip(), item)
+        for port in _range(text, item):
+            ports[f"{port}/{protocol}"] = {}
+    return ports
+
+
+def published(value: list[str]) -> list[tuple[str, str, str]]:
+    """(container port/protocol, host IP, host port) of each binding, sorted; ranges are spread out.
+
+    An empty host IP is every address of the host, an empty host port one that the engine chooses, as in the docker CLI.
+    """
+    found: set[tuple[str, str, str]] = set()
+    for item in value:
+        text = str(item).strip()
+        if text != str(item) or not text:
+            raise ValueError(f"{quote(item)} has spaces around it; take them out")
+        found |= set(_published(text))
+    return sorted(found, key=_port_order)
+
+
+def _port_order(binding: tuple[str, str, str]) -> tuple:
+    port, protocol = binding[0].split("/")
+    return (int(port), protocol, binding[1], binding[2])
+
+
+def _published(text: str) -> Iterable[tuple[str, str, str]]:
+    rest, protocol = _protocol(text, text)
+    bracketed = re.fullmatch(r"\[([^\]]*)\]:(.*)", rest)
+    host = ""
+    if bracketed:
+        host, rest = address(bracketed[1], 6), bracketed[2]
+    elif rest.count(":") == 2:
+        host, rest = rest.split(":", 1)
+        host = address(host, 4) if host else ""
+    elif rest.count(":") > 2:
+        raise ValueError(f"{quote(text)} is not a port; put an IPv6 address in brackets: [::1]:8080:80")
+    host_ports, _colon, inner = rest.rpartition(":")
+    container = _range(inner, text)
+    if not host_ports:
+        return [(f"{port}/{protocol}", host, "") for port in container]
+    outside = _range(host_ports, text)
+    if len(outside) != len(container):
+        if len(container) == 1:  # the engine takes one free port of the range
+            return [(f"{container[0]}/{protocol}", host, f"{outside[0]}-{outside[-1]}")]
+        raise ValueError(f"{quote(text)} has {len(outside)} host ports for {len(container)} container ports; make the ranges equally long")
+    return [(f"{port}/{protocol}", host, str(outer)) for port, outer in zip(container, outside)]
+
+
+def published_back(bindings: Mapping | None) -> list[tuple[str, str, str]]:
+    """The same triples from HostConfig.PortBindings."""
+    found = set()
+    for port, hosts in (bindings or {}).items():
+        for host in hosts or ():
+            ip, number = host.get("HostIp") or "", host.get("HostPort") or ""
+            found.add((port, ip, "" if number == "0" else number))
+    return sorted(found, key=_port_order)
+
+
+# -- volumes ---------------------------------------------------------------------------------------------------
+
+BIND_MODES = frozenset("ro rw z Z consistent cached delegated nocopy private rprivate shared rshared slave rslave".split())
+
+
+def bind(text: str) -> tuple[str, str, str]:
+    """(source, target, modes) of one volumes entry; the source is empty for an anonymous volume."""
+    parts = text.split(":")
+    if len(parts) > 3 or not all(parts):
+        raise ValueError(f"{quote(text)} is not a volume; write name:/path, /host/path:/path or /path, and :ro after it")
+    if len(parts) == 1:
+        source, target, modes = "", parts[0], ""
+    elif len(parts) == 2 and not parts[1].startswith("/") and parts[0].startswith("/"):
+        source, target, modes = "", parts[0], parts[1]
+    else:
+        source, target, modes = parts[0], parts[1], parts[2] if len(parts) == 3 else ""
+    if not target.startswith("/"):
+        raise ValueError(f"{quote(text)}: the path in the container, {quote(target)}, is not absolute; begin it with /")
+    if source.startswith(("./", "../", "~")) or source in (".", ".."):
+        raise ValueError(f"{quote(text)}: {quote(source)} is relative; write the whole path on the host, beginning with /")
+    if source and not source.startswith("/") and not NAME.fullmatch(source):
+        raise ValueError(f"{quote(text)}: {quote(source)} is neither an absolute path nor a volume's name")
+    unknown = set(modes.split(",")) - BIND_MODES if modes else set()
+    if unknown:
+        raise ValueError(f"{quote(text)}: {quote(sorted(unknown)[0])} is not a mode; write ro or rw")
+    kept = sorted(mode for mode in modes.split(",") if mode and mode != "rw")
+    return (source.rstrip("/") or source, target.rstrip("/") or "/", ",".join(kept))
+
+
+def bind_text(item: tuple[str, str, str]) -> str:
+    """A volumes entry from its parts."""
+    return ":".join(part for part in item if part)

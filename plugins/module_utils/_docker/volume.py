@@ -1,0 +1,30 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The rows of a volume. It holds data, so nothing of it changes unless the user names it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from .._converge.kind import Kind, Replace
+from .._converge.option import Option
+from .._converge.ownership import without_ours
+from . import values
+
+
+def _check(spec: Mapping) -> Iterable[tuple[str, str]]:
+    try:
+        values.name(spec["name"])
+    except ValueError as error:
+        yield "name", str(error)
+
+
+OPTIONS = (
+    Option("name", required=True),
+    Option("state", choices=("present", "absent"), default="present"),
+    Option("driver", "str", "Driver", unset="local"),
+    Option("driver_options", "dict", "Options", values.texts, lambda value: dict(value or {}), keyed=True),
+    Option("labels", "dict", "Labels", values.texts, without_ours, keyed=True),
+)
+
+KIND = Kind("volume", OPTIONS, replace=Replace.NEVER, labels="Labels", check=_check)

@@ -1,0 +1,157 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What every main() does: read, plan, apply, exit. The only place that fails a module."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ._converge.action import HIDDEN
+from ._converge.apply import UNDONE, Journal, apply
+from ._converge.desired import Mistakes, convert_options
+from ._converge.errors import SlipwayError, SpecError
+from ._converge.kind import Kind
+from ._converge.option import Option, argument_spec, looks_secret
+from ._converge.plan import plan
+from ._converge.report import failure, report
+from ._docker import connection, describe, precheck, spec
+from ._docker.engine import Engine, MissingLibrary
+from ._docker.perform import Performer
+from ._docker.snapshot import snapshot
+from ._docker.spec import Task
+
+
+class SlipwayModule(AnsibleModule):
+    """An AnsibleModule whose values are checked by the rows, so that every mistake is reported at once and with its place.
+
+    Ansible checks the names of the options only; ``full_spec`` is the argument_spec that the documentation describes.
+    """
+
+    def __init__(self, options: Sequence[Option], supports_check_mode: bool = True) -> None:
+        self.full_spec = argument_spec(tuple(options))
+        loose = {name: _loose(entry) for name, entry in self.full_spec.items()}
+        super().__init__(argument_spec=loose, supports_check_mode=supports_check_mode)
+
+    def _log_invocation(self) -> None:
+        """Log what was asked for without the values that must not be shown."""
+        shown, self.params = self.params, hide(self.params)
+        try:
+            super()._log_invocation()
+        finally:
+            self.params = shown
+
+    def given(self) -> dict[str, Any]:
+        """The options as the user wrote them, less those that were left out."""
+        return {key: value for key, value in self.params.items() if value is not None and key in self.argument_spec}
+
+    def leave(self, **result: Any) -> None:
+        """Exit with a result."""
+        self.exit_json(invocation={"module_args": hide(self.params)}, **result)
+
+    def fail(self, message: str, **result: Any) -> None:
+        """Fail with a message and what is known."""
+        self.fail_json(msg=message, invocation={"module_args": hide(self.params)}, **result)
+
+
+def _loose(entry: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: entry[key] for key in ("aliases", "no_log") if key in entry}
+    return {"type": "raw", **kept}
+
+
+def hide(value: Any) -> Any:
+    """A copy of some options in which the values of secret-looking names are masked."""
+    if isinstance(value, Mapping):
+        return {key: HIDDEN if looks_secret(str(key)) and item and not isinstance(item, (Mapping, bool)) else hide(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_hide_line(item) for item in value]
+    return value
+
+
+def _hide_line(item: Any) -> Any:
+    if isinstance(item, str) and "=" in item:
+        name = item.partition("=")[0]
+        return f"{name}={HIDDEN}" if looks_secret(name) else item
+    return hide(item)
+
+
+def run(options: Sequence[Option], work: Callable[[SlipwayModule], None]) -> None:
+    """Make the module, do its work, and turn every failure into one message."""
+    module = SlipwayModule((*options, *connection.OPTIONS))
+    try:
+        work(module)
+    except MissingLibrary as error:
+        hint = f"python3-docker on Debian and Ubuntu, `pip install docker` for {sys.executable}"
+        module.fail(f"{missing_required_lib('docker', reason='to reach the engine')} It is {hint}. ({error})")
+    except SlipwayError as error:
+        module.fail(str(error), **({"mistakes": error.mistakes} if isinstance(error, SpecError) else {}))
+
+
+def read_connection(params: Mapping[str, Any]) -> connection.Address:
+    """The engine's address from a task's options."""
+    mistakes = Mistakes()
+    rows = {name: option for option in connection.OPTIONS for name in (option.name, *option.aliases)}
+    values = convert_options(connection.OPTIONS, {key: value for key, value in params.items() if key in rows}, "", mistakes)
+    if mistakes:
+        raise SpecError(mistakes.lines)
+    return connection.resolve(values)
+
+
+def read_params(options: Sequence[Option], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a read-only module, as their rows have them."""
+    mistakes = Mistakes()
+    values = convert_options((*options, *connection.OPTIONS), params, "", mistakes)
+    if mistakes:
+        raise SpecError(mistakes.lines)
+    return values
+
+
+def converge(module: SlipwayModule, task: Task) -> None:
+    """Plan, and unless in check mode apply; exit with the report."""
+    with Engine(read_connection(module.given())) as engine:
+        world = snapshot(engine, task.desired, task.policy.project, task.policy.destroy)
+        planned = plan(task.desired, world, task.policy)
+        precheck.check(engine, planned, task.desired, world)
+        keys = [resource.key for resource in task.desired]
+        for warning in (*task.warnings, *planned.warnings, *_orphan_warnings(task, planned.orphans)):
+            module.warn(warning)
+        if module.check_mode or not planned.actions:
+            module.leave(**report(planned, None, spec.KINDS), resources=describe.resources(world, keys))
+        journal = apply(
+            planned.actions,
+            Performer(engine),
+            parallelism=task.settings.get("parallelism") or 8,
+            rollback=task.settings.get("on_failure") != "keep",
+        )
+        result = report(planned, journal, spec.KINDS)
+        if journal.failed:
+            module.fail(failure(journal), **{**result, **_after_failure(journal)})
+        world = snapshot(engine, task.desired, task.policy.project, task.policy.destroy)
+        module.leave(**result, resources=describe.resources(world, keys))
+
+
+def _orphan_warnings(task: Task, orphans: Sequence[str]) -> list[str]:
+    if not orphans or task.policy.orphans == "ignore" or task.policy.absent:
+        return []
+    names = ", ".join(orphans)
+    return [f"orphans of the project {task.policy.project}, which nothing declares any more: {names}; orphans: remove takes containers and networks away"]
+
+
+def _after_failure(journal: Journal) -> dict[str, Any]:
+    undone = [entry.action.step for entry in journal.of(UNDONE)]
+    stands = bool(journal.committed)
+    return {"undone": undone, "changed": stands or (not undone and bool(journal.of("done")))}
+
+
+def converge_one(kind: Kind, own: Sequence[Option]) -> None:
+    """The main() of a module for one object: a list of one."""
+    options = (*kind.options, *own)
+    run(options, lambda module: converge(module, spec.read_one(kind, own, module.given(), connection.OPTIONS)))
+
+
+def converge_lists() -> None:
+    """The main() of the module for a whole application."""
+    run(spec.TASK, lambda module: converge(module, spec.read_lists(module.given(), connection.OPTIONS)))

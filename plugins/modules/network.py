@@ -1,0 +1,103 @@
+#!/usr/bin/python
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: network
+short_description: Keep one network as declared
+version_added: 0.1.0
+description:
+  - Makes a network, or makes it anew when a field has changed. The project's containers on it are disconnected and come back with
+    the settings they had.
+  - A network that strangers use is not touched; the error names them.
+seealso:
+  - module: slipway.docker.containers
+extends_documentation_fragment:
+  - slipway.docker.network_options
+  - slipway.docker.ownership
+  - slipway.docker.docker
+  - slipway.docker.attributes
+  - slipway.docker.attributes.converge
+author:
+  - Contributors to the Slipway project (@slipway)
+"""
+
+EXAMPLES = r"""
+- name: A network with a subnet of its own
+  slipway.docker.network:
+    name: back
+    ipam_config:
+      - subnet: 10.5.0.0/24
+        gateway: 10.5.0.1
+"""
+
+RETURN = r"""
+plan:
+  description: What is to be done, one line for each object, with the reason. It is the same in check mode and in the run that follows.
+  returned: always
+  type: list
+  elements: str
+  sample: ["+ network/back   missing"]
+actions:
+  description: What was done, one entry for each line of the plan. In check mode, what would be.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    line:
+      description: The line of the plan.
+      type: str
+    target:
+      description: The object, as C(kind/name).
+      type: str
+    reason:
+      description: Why it was done.
+      type: str
+    steps:
+      description: The calls to the engine, in words.
+      type: list
+      elements: str
+    seconds:
+      description: How long it took. Not in check mode.
+      type: float
+steps:
+  description: All calls to the engine in the order of the plan.
+  returned: always
+  type: list
+  elements: str
+orphans:
+  description: Objects with the project's label that nothing declares any more, as C(kind/name).
+  returned: always
+  type: list
+  elements: str
+undone:
+  description: What was done and taken back, after a failure.
+  returned: on failure
+  type: list
+  elements: str
+mistakes:
+  description: Everything that is wrong with the options, each with its place.
+  returned: when options are wrong
+  type: list
+  elements: str
+resources:
+  description: The declared objects as they are now, by C(kind/name).
+  returned: success
+  type: dict
+"""
+
+from ansible_collections.slipway.docker.plugins.module_utils._docker import network, spec
+from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
+
+OPTIONS = (spec.PROJECT, spec.ADOPT)
+
+
+def main() -> None:
+    """Converge one network."""
+    converge_one(network.KIND, OPTIONS)
+
+
+if __name__ == "__main__":
+    main()

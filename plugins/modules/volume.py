@@ -1,0 +1,112 @@
+#!/usr/bin/python
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: volume
+short_description: Keep one volume as declared
+version_added: 0.1.0
+description:
+  - Makes a volume. It holds data, so a field of an existing volume is never changed unless O(destroy=true) allows its data to go.
+options:
+  destroy:
+    description: The volume may be made anew, which loses its data, when a field has changed that cannot change otherwise.
+    type: bool
+    default: false
+seealso:
+  - module: slipway.docker.containers
+extends_documentation_fragment:
+  - slipway.docker.volume_options
+  - slipway.docker.ownership
+  - slipway.docker.docker
+  - slipway.docker.attributes
+  - slipway.docker.attributes.converge
+author:
+  - Contributors to the Slipway project (@slipway)
+"""
+
+EXAMPLES = r"""
+- name: A volume for the database
+  slipway.docker.volume:
+    name: data
+
+- name: A volume in memory
+  slipway.docker.volume:
+    name: scratch
+    driver_options:
+      type: tmpfs
+      device: tmpfs
+      o: size=100m
+"""
+
+RETURN = r"""
+plan:
+  description: What is to be done, one line for each object, with the reason. It is the same in check mode and in the run that follows.
+  returned: always
+  type: list
+  elements: str
+  sample: ["+ volume/data   missing"]
+actions:
+  description: What was done, one entry for each line of the plan. In check mode, what would be.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    line:
+      description: The line of the plan.
+      type: str
+    target:
+      description: The object, as C(kind/name).
+      type: str
+    reason:
+      description: Why it was done.
+      type: str
+    steps:
+      description: The calls to the engine, in words.
+      type: list
+      elements: str
+    seconds:
+      description: How long it took. Not in check mode.
+      type: float
+steps:
+  description: All calls to the engine in the order of the plan.
+  returned: always
+  type: list
+  elements: str
+orphans:
+  description: Objects with the project's label that nothing declares any more, as C(kind/name).
+  returned: always
+  type: list
+  elements: str
+undone:
+  description: What was done and taken back, after a failure.
+  returned: on failure
+  type: list
+  elements: str
+mistakes:
+  description: Everything that is wrong with the options, each with its place.
+  returned: when options are wrong
+  type: list
+  elements: str
+resources:
+  description: The declared objects as they are now, by C(kind/name).
+  returned: success
+  type: dict
+"""
+
+from ansible_collections.slipway.docker.plugins.module_utils._converge.option import Option
+from ansible_collections.slipway.docker.plugins.module_utils._docker import spec, volume
+from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
+
+OPTIONS = (spec.PROJECT, spec.ADOPT, Option("destroy", "bool", default=False))
+
+
+def main() -> None:
+    """Converge one volume."""
+    converge_one(volume.KIND, OPTIONS)
+
+
+if __name__ == "__main__":
+    main()
