@@ -78,6 +78,7 @@ class _Planner:
     done: dict[tuple, tuple[str, ...]] = field(default_factory=dict)  # resource -> ids whose end others wait for
     remade: set = field(default_factory=set)
     leaving: set = field(default_factory=set)
+    clearing: dict[tuple, set] = field(default_factory=dict)  # resource -> removals that free its names
     warnings: list[str] = field(default_factory=list)
     mistakes: Mistakes = field(default_factory=Mistakes)
 
@@ -237,8 +238,9 @@ class _Planner:
     def _remake(self, resource: Resource, observed: Observed, changes: list[Change], reason: Reason) -> None:
         """Two of its kind cannot stand side by side: peers step off, the object is made anew, peers come back."""
         attached = self.world.attached.get(resource.key, ())
-        peers = [item for item in self.world.objects.values() if item.called in attached or item.id in attached]
-        strangers = sorted(set(attached) - {item.called for item in peers} - {item.id for item in peers})
+        known = (*self.world.objects.values(), *self.world.orphans, *self.world.leftovers)
+        peers = [item for item in known if item.kind.runs and item.called in attached]
+        strangers = sorted(set(attached) - {item.called for item in peers})
         strangers += sorted(item.called for item in peers if not item.ours and not self._will_adopt(item))
         if strangers or (attached and resource.kind.replace is Replace.NEVER):
             users = ", ".join(strangers or sorted(attached))
@@ -302,13 +304,14 @@ class _Planner:
         for change in changes:
             option = resource.kind.by_name[change.option]
             option.put(after, option.unset if change.dropped else dig(resource.body, option.path))
-            option.put(before, dig(observed.raw, option.path))
+            was = dig(observed.raw, option.path)
+            option.put(before, option.unset if was is None else was)
         if after:
             kind = resource.kind
-            chain.add(
-                "update", observed.id, f"update {kind.name} {resource.name}", {"body": kind.complete(after, observed)},
-                undo=("update", observed.id, f"put back {kind.name} {resource.name}", {"body": kind.complete(before, observed)}),
-            )  # fmt: skip
+            undo = None
+            if chain.phase is not Phase.FINAL:
+                undo = ("update", observed.id, f"put back {kind.name} {resource.name}", {"body": kind.complete(before, observed)})
+            chain.add("update", observed.id, f"update {kind.name} {resource.name}", {"body": kind.complete(after, observed)}, undo=undo)
 
     def _repeer(self, chain: _Chain, resource: Resource, observed: Observed, current: Mapping) -> None:
         desired = resource.peers
@@ -397,8 +400,10 @@ class _Planner:
             safe_copy = observed.called.endswith(ASIDE)
             chain.phase = Phase.FINAL if safe_copy else Phase.PREPARE
             chain.add("remove", observed.id, f"remove {observed.kind.name} {observed.called}", {"force": True})
+            if not safe_copy:
+                self.clearing.setdefault(observed.key, set()).update(chain.ids)
             key = (observed.kind.name, observed.called)
-            self._finish(chain, Line(Symbol.REMOVE, key, Reason.LEFTOVER, before={"id": observed.id}))
+            self.lines.append(Line(Symbol.REMOVE, key, Reason.LEFTOVER, before={"id": observed.id}, actions=tuple(chain.ids)))
 
     def _order_removals(self) -> None:
         """Containers go before the networks and volumes they use."""
@@ -444,7 +449,7 @@ class _Planner:
 
     def _ready(self, resource: Resource, making: bool = True) -> set[str]:
         """Ids that must have ended before the object can be made (or changed)."""
-        ids: set[str] = set()
+        ids: set[str] = set(self.clearing.get(resource.key, ()))
         for need in resource.needs:
             if need.to_start:
                 continue
@@ -543,7 +548,8 @@ def _endpoint(observed: Observed, peer: str) -> Mapping:
     """The settings an object has on a network, less what the engine filled in by itself."""
     shown = (dig(observed.raw, "NetworkSettings.Networks") or {}).get(peer) or {}
     settings = {key: shown[key] for key in ("IPAMConfig", "Links", "DriverOpts") if shown.get(key)}
-    aliases = [alias for alias in shown.get("Aliases") or () if alias != observed.id[:12]]
+    own = (observed.id[:12], dig(observed.raw, "Config.Hostname"))
+    aliases = [alias for alias in shown.get("Aliases") or () if alias not in own]
     if aliases:
         settings["Aliases"] = aliases
     return settings

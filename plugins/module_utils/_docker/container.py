@@ -101,10 +101,10 @@ def _encode_networks(items: list[Mapping]) -> dict[str, dict]:
 
 def _read_networks(raw: Mapping) -> dict[str, dict]:
     shown = {}
-    own = (raw.get("Id") or "")[:12]
+    own = ((raw.get("Id") or "")[:12], dig(raw, "Config.Hostname"))  # engines add these by themselves
     for name, settings in (dig(raw, "NetworkSettings.Networks") or {}).items():
         settings = dict(settings or {})
-        settings["Aliases"] = [alias for alias in settings.get("Aliases") or () if alias != own]
+        settings["Aliases"] = [alias for alias in settings.get("Aliases") or () if alias not in own]
         shown[name] = settings
     return shown
 
@@ -475,9 +475,10 @@ def _needs(spec: Mapping) -> Iterable[Need]:
     for network in spec.get("networks") or ():
         if network.get("name") and network["name"] not in PREDEFINED_NETWORKS:
             yield Need("network", network["name"], strict=True, option="networks")
-    mode = spec.get("network_mode") or ""
-    if mode.startswith("container:"):
-        yield Need("container", mode[len("container:") :], strict=True, option="network_mode")
+    for option in ("network_mode", "pid_mode", "ipc_mode"):
+        word, _colon, name = (spec.get(option) or "").partition(":")
+        if word == "container" and name:
+            yield Need("container", name, strict=True, option=option)
     for source in _volume_names(spec):
         yield Need("volume", source, option="volumes")
     for name in spec.get("depends_on") or ():

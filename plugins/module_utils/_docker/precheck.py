@@ -61,5 +61,5 @@ def _check_engine(resource: Resource, about: Mapping[str, Any], mistakes: Mistak
         mistakes.add(join(resource.place, "cpuset_cpus"), f"{quote(resource.fields['cpuset_cpus'])} is beyond the engine's processors 0 to {count - 1}")
     for option, known in (("runtime", about.get("Runtimes")), ("log_driver", dig(about, "Plugins.Log"))):
         value = resource.fields.get(option)
-        if value and known and value not in known and ":" not in value:  # name:tag is a plugin, which the list may not show
+        if value and known and value not in (*known, "none") and ":" not in value:  # name:tag is a plugin, which the list may not show
             mistakes.add(join(resource.place, option), f"{quote(value)} is not known to the engine; it has {', '.join(sorted(known))}")

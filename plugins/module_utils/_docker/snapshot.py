@@ -173,9 +173,7 @@ def _key_of(name: str, labels: Mapping, wanted: set, project: str) -> str | None
 def observe_container(raw: Mapping, key: str, project: str, names: Mapping[str, str]) -> Observed:
     """An inspect document as an Observed."""
     labels = dig(raw, "Config.Labels") or {}
-    mode = dig(raw, "HostConfig.NetworkMode") or ""
-    if mode.startswith("container:") and mode[len("container:") :] in names:
-        raw = {**raw, "HostConfig": {**raw["HostConfig"], "NetworkMode": "container:" + names[mode[len("container:") :]]}}
+    raw = {**raw, "HostConfig": _by_name(raw.get("HostConfig") or {}, names)}
     return Observed(
         container.KIND,
         key,
@@ -188,6 +186,16 @@ def observe_container(raw: Mapping, key: str, project: str, names: Mapping[str, 
         status=dig(raw, "State.Status") or "",
         health=dig(raw, "State.Health.Status") or "",
     )
+
+
+def _by_name(host: Mapping, names: Mapping[str, str]) -> dict:
+    """Namespaces shared with a container, by its name: engines turn names into IDs."""
+    found = dict(host)
+    for field in ("NetworkMode", "PidMode", "IpcMode"):
+        word, _colon, identity = (host.get(field) or "").partition(":")
+        if word == "container" and identity in names:
+            found[field] = f"container:{names[identity]}"
+    return found
 
 
 def _with_origin(engine: Engine, observed: Observed, resource: Resource | None, origins: dict[str, Mapping]) -> Observed:

@@ -123,6 +123,8 @@ def _prepared(kind: Kind, params: Any, place: str, spec: Mapping[str, Any], mist
     ports = next((name for name in ("published_ports", "ports") if isinstance(params.get(name), (list, tuple))), None)
     if ports and spec.get("default_host_ip"):
         params[ports] = [with_host(str(item), spec["default_host_ip"]) for item in params[ports]]
+    if params.get("hostname") and isinstance(params.get("networks"), (list, tuple)):
+        params["networks"] = [_without_alias(item, params["hostname"]) for item in params["networks"]]
     if params.get("env_file"):
         name = "environment" if "environment" in params else "env"
         shown = f"containers.{params['name']}" if place and isinstance(params.get("name"), str) else place
@@ -130,6 +132,13 @@ def _prepared(kind: Kind, params: Any, place: str, spec: Mapping[str, Any], mist
         if params.get(name) is None or isinstance(params[name], Mapping):
             params[name] = {**variables, **(params.get(name) or {})}
     return params
+
+
+def _without_alias(network_params: Any, hostname: str) -> Any:
+    """The host name is found on every network without being an alias; engines do not show it as one."""
+    if not isinstance(network_params, Mapping) or not isinstance(network_params.get("aliases"), (list, tuple)):
+        return network_params
+    return {**network_params, "aliases": [alias for alias in network_params["aliases"] if alias != hostname]}
 
 
 def with_host(text: str, ip: str) -> str:
