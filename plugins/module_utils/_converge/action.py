@@ -128,7 +128,7 @@ class Line:
     def why(self) -> str:
         """The reason in words."""
         words = [self.note] if self.note else []
-        words += [str(change) for change in self.changes]
+        words += [str(change) for change in self.changes if change.secret or change.before != change.after]
         if not self.changes or self.reason in (Reason.DRIFTED, Reason.DEPENDENCY_REPLACED, Reason.IMAGE_UPDATED):
             words.insert(0, self.reason.value)
         return "; ".join(words)

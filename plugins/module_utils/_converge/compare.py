@@ -48,7 +48,10 @@ def _said(option: Option, desired: Any, observed: Observed, world: World, mode: 
         if not _within(desired, current):
             yield _change(option, current, desired)
     elif not option.matches(desired, current):
-        yield _change(option, current, desired)
+        if option.attach and set(desired) != set(current or ()):  # which peers, not how: the names say it
+            yield _change(option, dict.fromkeys(current or ()), dict.fromkeys(desired))
+        else:
+            yield _change(option, current, desired)
 
 
 def _within(desired: Any, current: Any) -> bool:

@@ -152,6 +152,8 @@ class _Planner:
         elif resource.intent.get("recreate"):
             reason = Reason.REQUESTED
         if reason is not Reason.CHANGED or any(not change.in_place for change in changes):
+            if changes and reason is Reason.CHANGED and len({change.reason for change in changes}) == 1:
+                reason = changes[0].reason
             self._replace(resource, observed, changes, reason)
         else:
             self._update(resource, observed, changes)

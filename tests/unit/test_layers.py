@@ -1,0 +1,60 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Arrows point inward: modules -> _module and one provider -> _converge; a target needs the standard library, Ansible and the SDK."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+UTILS = Path(__file__).parents[2] / "plugins" / "module_utils"
+MODULES = UTILS.parent / "modules"
+CORE, DOCKER = "_converge", "_docker"
+SOURCES = sorted(UTILS.rglob("*.py")) + sorted(MODULES.glob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names a file imports; relative ones made absolute from module_utils."""
+    inside = path.relative_to(UTILS.parent).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(inside[: len(inside) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (base, node.module or "") if part)
+            yield module.replace("ansible_collections.slipway.docker.plugins.", "")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(UTILS.parent)))
+def test_arrows_point_inward(path: Path) -> None:
+    place = path.relative_to(UTILS.parent).parts
+    for name in imports(path):
+        if CORE in place:
+            assert not name.startswith(f"module_utils.{DOCKER}"), "the core has never heard of Docker"
+            assert not name.startswith(("module_utils._module", "ansible")), "the core has never heard of Ansible"
+        if DOCKER in place:
+            assert not name.startswith(("module_utils._module", "ansible")), "a provider has never heard of Ansible"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(UTILS.parent)))
+def test_targets_need_nothing_else(path: Path) -> None:
+    allowed = set(sys.stdlib_module_names) | {"ansible", "module_utils"}
+    for name in imports(path):
+        top = name.partition(".")[0]
+        if path.name == "engine.py":
+            assert top in allowed | {"docker"}
+        else:
+            assert top in allowed, f"{name}: the SDK is imported in engine.py alone"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(UTILS.parent)))
+def test_sources_run_on_python_3_9(path: Path) -> None:
+    """Parsed with the oldest grammar; annotations are not evaluated, so X | None is fine in them."""
+    if not path.read_text().strip():
+        return
+    ast.parse(path.read_text(), feature_version=(3, 9))
+    assert "from __future__ import annotations" in path.read_text()
