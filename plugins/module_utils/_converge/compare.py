@@ -47,11 +47,22 @@ def _said(option: Option, desired: Any, observed: Observed, world: World, mode: 
     elif mode == "allow_more_present" and isinstance(desired, (list, tuple, dict)):
         if not _within(desired, current):
             yield _change(option, current, desired)
+    elif option.attach:
+        if not peers_match(option, desired, current or {}, observed):
+            which = set(desired) != set(current or ())  # which peers, or how it is connected to them
+            before, after = (dict.fromkeys(current or ()), dict.fromkeys(desired)) if which else (current, desired)
+            yield _change(option, before, after)
     elif not option.matches(desired, current):
-        if option.attach and set(desired) != set(current or ()):  # which peers, not how: the names say it
-            yield _change(option, dict.fromkeys(current or ()), dict.fromkeys(desired))
-        else:
-            yield _change(option, current, desired)
+        yield _change(option, current, desired)
+
+
+def peers_match(option: Option, desired: Mapping, current: Mapping, observed: Observed) -> bool:
+    """Whether an object is connected as desired. Where we made the connections, what is not said is not there;
+    where we did not, what was never said is left alone.
+    """
+    if option.name in (observed.managed or ()):
+        return dict(desired) == dict(current)
+    return option.matches(desired, current)
 
 
 def _within(desired: Any, current: Any) -> bool:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .action import Action, Change, Line, Phase, Reason, Symbol
-from .compare import compare, reaches
+from .compare import compare, peers_match, reaches
 from .desired import Mistakes, Resource, join, quote
 from .errors import SpecError
 from .graph import topological
 from .kind import Kind, Replace, Step
 from .observed import Observed, World
-from .option import dig
+from .option import Option, dig
 from .ownership import labels_of
 
 ASIDE = "-slipway-old"  # what a replaced object is called until the new one is well
@@ -103,6 +103,7 @@ class _Planner:
                     self._present(resource)
         self._orphans()
         self._destroy()
+        self._check_users()
         # What is removed waits for those that used it, however they came to be removed.
         self._order_removals()
 
@@ -288,7 +289,7 @@ class _Planner:
         self._update_fields(chain, resource, observed, [change for change in fields if change not in lasting])
         for option in resource.kind.fields:
             if option.attach and any(change.option == option.name for change in changes):
-                self._repeer(chain, resource, observed, observed.value(option) or {})
+                self._repeer(chain, resource, observed, option)
         if resource.kind.runs:
             changes += self._run_state(chain, resource, observed)
         if lasting:
@@ -315,15 +316,14 @@ class _Planner:
                 undo = ("update", observed.id, f"put back {kind.name} {resource.name}", {"body": kind.complete(before, observed)})
             chain.add("update", observed.id, f"update {kind.name} {resource.name}", {"body": kind.complete(after, observed)}, undo=undo)
 
-    def _repeer(self, chain: _Chain, resource: Resource, observed: Observed, current: Mapping) -> None:
-        desired = resource.peers
-        for peer in sorted(current):
-            stale = peer not in desired or not _settings_match(resource, peer, current[peer])
-            if stale:
-                chain.disconnect(peer, observed.id, _endpoint(observed, peer), resource.name)
-        for peer in desired:
-            if peer not in current or not _settings_match(resource, peer, current[peer]):
-                chain.connect(peer, observed.id, desired[peer], resource.name)
+    def _repeer(self, chain: _Chain, resource: Resource, observed: Observed, option: Option) -> None:
+        current, said = observed.value(option) or {}, resource.fields.get(option.name) or {}
+        kept = {peer for peer in current if peer in said and peers_match(option, {peer: said[peer]}, {peer: current[peer]}, observed)}
+        for peer in sorted(set(current) - kept):
+            chain.disconnect(peer, observed.id, _endpoint(observed, peer), resource.name)
+        for peer in said:
+            if peer not in kept:
+                chain.connect(peer, observed.id, resource.peers[peer], resource.name)
 
     def _run_state(self, chain: _Chain, resource: Resource, observed: Observed) -> list[Change]:
         state, kind, name = resource.intent.get("state"), resource.kind.name, resource.name
@@ -388,13 +388,18 @@ class _Planner:
             if observed.owner and not observed.ours and self.policy.adopt != "any":
                 self.mistakes.add(f"destroy.{key[0]}s", f"{quote(key[1])} belongs to {observed.owner}; take it out, or say adopt: any")
                 continue
-            going = {self.world.get(item).called for item in self.leaving if self.world.get(item)}
-            going |= {item.called for item in self.world.orphans if item.key in self.leaving}
+            self._gone(observed, Reason.REQUESTED)
+
+    def _check_users(self) -> None:
+        """Nothing that a container uses is taken from under it."""
+        known = (*self.world.objects.values(), *self.world.orphans)
+        going = {item.called for item in known if item.key in self.leaving} | {item.called for item in self.world.leftovers}
+        for key in sorted(self.leaving):
             users = sorted(set(self.world.attached.get(key, ())) - going)
             if users:
-                self.mistakes.add(f"destroy.{key[0]}s", f"{quote(key[1])} is in use by {', '.join(users)}; remove what uses it first")
-                continue
-            self._gone(observed, Reason.REQUESTED)
+                declared = self.by_key.get(key)
+                place = declared.place if declared else f"destroy.{key[0]}s" if key in self.policy.destroy else "/".join(key)
+                self.mistakes.add(place, f"the {key[0]} {quote(key[1])} is in use by {', '.join(users)}; remove what uses it first")
 
     def _leftovers(self) -> None:
         for observed in sorted(self.world.leftovers, key=lambda item: item.called):
@@ -555,11 +560,6 @@ def _endpoint(observed: Observed, peer: str) -> Mapping:
     if aliases:
         settings["Aliases"] = aliases
     return settings
-
-
-def _settings_match(resource: Resource, peer: str, current: Mapping) -> bool:
-    option = next(option for option in resource.kind.fields if option.attach)
-    return option.matches({peer: resource.fields[option.name][peer]}, {peer: current})
 
 
 def _secrets(resource: Resource) -> tuple[str, ...]:

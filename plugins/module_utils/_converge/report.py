@@ -86,7 +86,7 @@ def failure(journal: Journal) -> str:
     what = f"{failed.action.step}: {failed.error}"
     stuck, undone = journal.of(STUCK), journal.of(UNDONE)
     if journal.committed:
-        return f"{what}. Everything new is in place, only this removal is left; run again to finish it"
+        return f"{what}. Everything before this last step is in place and stays; run again to finish it"
     if stuck:
         problems = "; ".join(f"{entry.action.step}: {entry.error}" for entry in stuck)
         return f"{what}. Undoing it was not complete: {problems}. Run again: leftovers are found by their labels"

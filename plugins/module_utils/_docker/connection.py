@@ -80,7 +80,7 @@ def resolve(spec: Mapping[str, Any], environ: Mapping[str, str] | None = None) -
     timeout = float(spec.get("timeout") or 60.0)
     if timeout <= 0:
         raise SpecError([f"timeout: {quote(spec.get('timeout'))} is not a number of seconds above 0; write 60"])
-    return Address(**parts, **certs, api_version=api_version, timeout=timeout)
+    return Address(**{**parts, **certs}, api_version=api_version, timeout=timeout)
 
 
 def _check_version(text: str) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 from .._converge.desired import quote
 
-SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgtp]?)(?:i?b)?", re.IGNORECASE)
+SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*([bkmgtp]?)(?:i?b)?", re.IGNORECASE)
 UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
-DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|us|µs|ns|s)")
+DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(h|ms|m|us|µs|ns|s)")
 NANOSECONDS = {"h": 3_600_000_000_000, "m": 60_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "us": 1000, "µs": 1000, "ns": 1}
 # https://github.com/moby/moby/blob/v26.1.0/daemon/names/names.go
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
@@ -48,7 +48,10 @@ def size(value: Any) -> int:
     match = SIZE.fullmatch(text)
     if not match:
         raise ValueError(f"{quote(value)} is not a size; write 512m or 2g")
-    return int(float(match[1]) * UNITS[match[2].lower()])
+    number = int(float(match[1]) * UNITS[match[2].lower()])
+    if number >= 1 << 63:
+        raise ValueError(f"{quote(value)} is more than an engine can count; write 512m or 2g")
+    return number
 
 
 def memory(value: Any) -> int:
@@ -69,7 +72,7 @@ def swap(value: Any) -> int:
 def duration(value: Any) -> int:
     """Nanoseconds from 30, "30s" or "1m30s"; a bare number is seconds."""
     text = str(value).strip()
-    if re.fullmatch(r"\d+(\.\d+)?", text):
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
         return int(float(text) * NANOSECONDS["s"])
     parts = DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
