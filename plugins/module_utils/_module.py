@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 
 from ._converge.action import HIDDEN
 from ._converge.apply import UNDONE, Journal, apply
@@ -84,8 +84,10 @@ def run(options: Sequence[Option], work: Callable[[SlipwayModule], None]) -> Non
     try:
         work(module)
     except MissingLibrary as error:
-        hint = f"python3-docker on Debian and Ubuntu, `pip install docker` for {sys.executable}"
-        module.fail(f"{missing_required_lib('docker', reason='to reach the engine')} It is {hint}. ({error})")
+        module.fail(
+            f"the Docker SDK for Python is not there for {sys.executable} ({error}); install python3-docker (the role slipway.docker.engine does), "
+            f"or `pip install docker` there, or set ansible_python_interpreter to a Python that has it"
+        )
     except SlipwayError as error:
         module.fail(str(error), **({"mistakes": error.mistakes} if isinstance(error, SpecError) else {}))
 

@@ -108,7 +108,7 @@ class Engine:
 
     def __init__(self, address: Address) -> None:
         if importlib.util.find_spec(LIBRARY) is None:
-            raise MissingLibrary("not found")
+            raise MissingLibrary("no module named docker")
         self.address = address
         self._local = threading.local()
         self._open: list[http.client.HTTPConnection] = []

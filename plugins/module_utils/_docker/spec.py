@@ -254,8 +254,9 @@ def _warnings(resources: Sequence[Resource]) -> list[str]:
         if resource.kind is not container.KIND:
             continue
         table = (resource.body.get("HostConfig") or {}).get("PortBindings") or {}
-        open_ports = sorted(port.partition("/")[0] for port, hosts in table.items() if any(not host["HostIp"] for host in hosts))
-        if open_ports:
+        bound = [(port.partition("/")[0], host) for port, hosts in table.items() for host in hosts if not host["HostIp"]]
+        if bound:
+            shown = ", ".join(sorted(f"{host['HostPort']}:{port}" if host["HostPort"] else port for port, host in bound))
             place = join(resource.place, "published_ports")
-            warnings.append(f"{place}: {', '.join(open_ports)} can be reached on every address of the host; write 127.0.0.1 or 0.0.0.0 before it, or set default_host_ip")
+            warnings.append(f"{place}: {shown} can be reached on every address of the host; write 127.0.0.1 or 0.0.0.0 before it, or set default_host_ip")
     return warnings

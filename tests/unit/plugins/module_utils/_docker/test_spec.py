@@ -84,7 +84,7 @@ def test_the_default_host_address_fills_in_where_none_is_written() -> None:
 def test_open_ports_are_warned_of() -> None:
     task = spec.read_lists({"containers": [{**WEB, "ports": ["80:80"]}]}, ())
     assert task.warnings == [
-        "containers.web.published_ports: 80 can be reached on every address of the host; write 127.0.0.1 or 0.0.0.0 before it, or set default_host_ip"
+        "containers.web.published_ports: 80:80 can be reached on every address of the host; write 127.0.0.1 or 0.0.0.0 before it, or set default_host_ip"
     ]
 
 
