@@ -12,7 +12,11 @@ KINDS = (
     ("containers", "The project's containers.", container_options),
     ("images", "Images to pull, build, load or import before containers are made from them.", image_options),
     ("networks", "The project's networks.", network_options),
-    ("volumes", "The project's volumes. They stay when the project goes, unless O(destroy) names them.", volume_options),
+    (
+        "volumes",
+        "The project's volumes. They stay when the project goes, unless O(destroy) names them.",
+        volume_options,
+    ),
 )
 
 

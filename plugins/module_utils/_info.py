@@ -28,7 +28,11 @@ Listing = Callable[[Engine, Mapping[str, Any]], Sequence[str]]
 
 def containers() -> None:
     """The main() of container_info."""
-    _read("container", CONTAINERS, lambda engine, query: [item["Id"] for item in engine.get("/containers/json", all=1, **query)])
+    _read(
+        "container",
+        CONTAINERS,
+        lambda engine, query: [item["Id"] for item in engine.get("/containers/json", all=1, **query)],
+    )
 
 
 def networks() -> None:
@@ -38,7 +42,11 @@ def networks() -> None:
 
 def volumes() -> None:
     """The main() of volume_info."""
-    _read("volume", VOLUMES, lambda engine, query: [item["Name"] for item in engine.get("/volumes", **query).get("Volumes") or ()])
+    _read(
+        "volume",
+        VOLUMES,
+        lambda engine, query: [item["Name"] for item in engine.get("/volumes", **query).get("Volumes") or ()],
+    )
 
 
 def images() -> None:
@@ -60,7 +68,9 @@ def _read(kind: str, options: Sequence[Option], listing: Listing) -> None:
             if params.get("name"):
                 found = inspect(params["name"])
                 known = [_shown(found)] if found is not None else []
-                module.leave(changed=False, exists=found is not None, **{kind: known[0] if known else None, plural: known})
+                module.leave(
+                    changed=False, exists=found is not None, **{kind: known[0] if known else None, plural: known}
+                )
             query = {"filters": {"label": [f"{PROJECT}={params['project']}"]}} if params.get("project") else {}
             names = listing(engine, query)
             found = parallel([lambda name=name: inspect(name) for name in names]) if names else []

@@ -65,7 +65,10 @@ def _loose(entry: Mapping[str, Any]) -> dict[str, Any]:
 def hide(value: Any) -> Any:
     """A copy of some options in which the values of secret-looking names are masked."""
     if isinstance(value, Mapping):
-        return {key: HIDDEN if looks_secret(str(key)) and item and not isinstance(item, (Mapping, bool)) else hide(item) for key, item in value.items()}
+        return {
+            key: HIDDEN if looks_secret(str(key)) and item and not isinstance(item, (Mapping, bool)) else hide(item)
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [_hide_line(item) for item in value]
     return value
@@ -96,7 +99,9 @@ def read_connection(params: Mapping[str, Any]) -> connection.Address:
     """The engine's address from a task's options."""
     mistakes = Mistakes()
     rows = {name: option for option in connection.OPTIONS for name in (option.name, *option.aliases)}
-    values = convert_options(connection.OPTIONS, {key: value for key, value in params.items() if key in rows}, "", mistakes)
+    values = convert_options(
+        connection.OPTIONS, {key: value for key, value in params.items() if key in rows}, "", mistakes
+    )
     if mistakes:
         raise SpecError(mistakes.lines)
     return connection.resolve(values)
@@ -139,7 +144,9 @@ def _orphan_warnings(task: Task, orphans: Sequence[str]) -> list[str]:
     if not orphans or task.policy.orphans == "ignore" or task.policy.absent:
         return []
     names = ", ".join(orphans)
-    return [f"orphans of the project {task.policy.project}, which nothing declares any more: {names}; orphans: remove takes containers and networks away"]
+    return [
+        f"orphans of the project {task.policy.project}, which nothing declares any more: {names}; orphans: remove takes containers and networks away"
+    ]
 
 
 def _after_failure(journal: Journal) -> dict[str, Any]:

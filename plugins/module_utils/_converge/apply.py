@@ -59,7 +59,14 @@ class Journal:
 Perform = Callable[[Action], Any]
 
 
-def apply(actions: Sequence[Action], perform: Perform, *, parallelism: int = 8, rollback: bool = True, journal: Journal | None = None) -> Journal:
+def apply(
+    actions: Sequence[Action],
+    perform: Perform,
+    *,
+    parallelism: int = 8,
+    rollback: bool = True,
+    journal: Journal | None = None,
+) -> Journal:
     """Perform the actions, each after its needs and phase by phase.
 
     The first failure stops new work; what is under way ends; then, with ``rollback``, what was done is undone backwards.
@@ -94,7 +101,10 @@ def _undo(journal: Journal, perform: Perform, parallelism: int) -> None:
     for phase in (Phase.SWITCH, Phase.PREPARE):
         entries = [entry for entry in tried.values() if entry.action.phase is phase and entry.action.undo]
         names = {entry.action.id for entry in entries}
-        inverses = [replace(entry.action.undo, needs=frozenset(_dependents(entry.action, tried.values(), names))) for entry in entries]
+        inverses = [
+            replace(entry.action.undo, needs=frozenset(_dependents(entry.action, tried.values(), names)))
+            for entry in entries
+        ]
         doubtful = {entry.action.undo.id for entry in entries if entry.outcome == FAILED}
 
         def note(action: Action, seconds: float, error: Exception | None, doubtful: set = doubtful) -> bool:
@@ -128,7 +138,12 @@ def _dependents(action: Action, entries: Iterable[Entry], undoable: set[str]) ->
     return found
 
 
-def _walk(actions: Sequence[Action], perform: Perform, parallelism: int, note: Callable[[Action, float, Exception | None], bool]) -> None:
+def _walk(
+    actions: Sequence[Action],
+    perform: Perform,
+    parallelism: int,
+    note: Callable[[Action, float, Exception | None], bool],
+) -> None:
     """Perform each action after its needs among ``actions``; stop giving out work once ``note`` says no."""
     if not actions:
         return

@@ -131,7 +131,9 @@ def convert_options(options: Sequence[Option], params: Any, place: str, mistakes
             spec[option.name] = convert(option, value, join(place, str(given)), mistakes)
     for option in options:
         if spec.get(option.name) is None:
-            if option.required and not any(name in params and params[name] is not None for name in (option.name, *option.aliases)):
+            if option.required and not any(
+                name in params and params[name] is not None for name in (option.name, *option.aliases)
+            ):
                 mistakes.add(join(place, option.name), f"is missing; every {place.split('.')[-1] or 'object'} needs it")
             elif option.default is not None and option.name not in spec:
                 spec[option.name] = option.default
@@ -169,7 +171,9 @@ def convert(option: Option, value: Any, place: str, mistakes: Mistakes) -> Any:
 
 def _convert_elements(option: Option, items: list, place: str, mistakes: Mistakes) -> list:
     if option.suboptions:
-        return [convert_options(option.suboptions, item, f"{place}[{index}]", mistakes) for index, item in enumerate(items)]
+        return [
+            convert_options(option.suboptions, item, f"{place}[{index}]", mistakes) for index, item in enumerate(items)
+        ]
     element = Option("element", option.elements or "str")
     return [convert(element, item, f"{place}[{index}]", mistakes) for index, item in enumerate(items)]
 
@@ -263,7 +267,10 @@ def read_all(kinds: Mapping[str, Kind], lists: Mapping[str, Sequence], mistakes:
             if isinstance(given, str) and given:
                 place = f"{plural}.{given}"
                 if given in seen:
-                    mistakes.add(f"{plural}[{index}].{kind.key}", f"{quote(given)} is there twice, first at {seen[given]}; give each its own")
+                    mistakes.add(
+                        f"{plural}[{index}].{kind.key}",
+                        f"{quote(given)} is there twice, first at {seen[given]}; give each its own",
+                    )
                     continue
                 seen[given] = f"{plural}[{index}]"
             resource = read(kind, params, place, mistakes)
@@ -276,9 +283,7 @@ def read_all(kinds: Mapping[str, Kind], lists: Mapping[str, Sequence], mistakes:
 def check_cycles(resources: Sequence[Resource], mistakes: Mistakes) -> None:
     """Note a mistake when resources need one another in a circle."""
     declared = {resource.key for resource in resources}
-    edges = {
-        resource.key: [need.key for need in resource.needs if need.key in declared] for resource in resources
-    }
+    edges = {resource.key: [need.key for need in resource.needs if need.key in declared] for resource in resources}
     cycle = find_cycle(edges)
     if cycle:
         path = " -> ".join(name for _kind, name in cycle)

@@ -19,7 +19,9 @@ class SpecError(SlipwayError):
     def _text(self) -> str:
         if len(self.mistakes) == 1:
             return self.mistakes[0]
-        return f"{len(self.mistakes)} mistakes, nothing was touched:\n" + "\n".join(f"- {line}" for line in self.mistakes)
+        return f"{len(self.mistakes)} mistakes, nothing was touched:\n" + "\n".join(
+            f"- {line}" for line in self.mistakes
+        )
 
 
 class EngineError(SlipwayError):

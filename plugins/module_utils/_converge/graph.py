@@ -23,7 +23,7 @@ def find_cycle(edges: Mapping[Hashable, Iterable[Hashable]]) -> list:
                 stack.pop()
                 on_path.discard(path.pop())
             elif following in on_path:
-                return path[path.index(following) :] + [following]
+                return [*path[path.index(following) :], following]
             else:
                 path.append(following)
                 on_path.add(following)

@@ -147,10 +147,24 @@ def dig(raw: Any, path: str) -> Any:
     return raw
 
 
-SECRET_WORDS = ("passw", "passphrase", "secret", "token", "api_key", "apikey", "private_key", "credential", "access_key")
+SECRET_WORDS = (
+    "passw",
+    "passphrase",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "private_key",
+    "credential",
+    "access_key",
+)
 
 
 def looks_secret(key: str) -> bool:
     """Whether a key's name says that its value should not be shown."""
     lowered = key.lower().replace("-", "_")
-    return any(word in lowered for word in SECRET_WORDS) or lowered.endswith(("_key", "_pass", "_pwd")) or lowered in ("pass", "pwd")
+    return (
+        any(word in lowered for word in SECRET_WORDS)
+        or lowered.endswith(("_key", "_pass", "_pwd"))
+        or lowered in ("pass", "pwd")
+    )

@@ -141,14 +141,18 @@ class _Planner:
             return True
         whose = f"belongs to {observed.owner}" if observed.owner else "exists and nobody owns it"
         way_out = "adopt: any takes it over" if observed.owner else "adopt: unowned takes it over"
-        self.mistakes.add(resource.place, f"the {resource.kind.name} {quote(observed.called)} {whose}; use another name, or {way_out}")
+        self.mistakes.add(
+            resource.place, f"the {resource.kind.name} {quote(observed.called)} {whose}; use another name, or {way_out}"
+        )
         return False
 
     def _converge(self, resource: Resource, observed: Observed) -> None:
         changes = compare(resource, observed, self.world)
         changes = self._image_in_this_run(resource, observed, changes)
         reason = Reason.CHANGED
-        if any(need.key in self.remade and not need.to_start and need.kind == resource.kind.name for need in resource.needs):
+        if any(
+            need.key in self.remade and not need.to_start and need.kind == resource.kind.name for need in resource.needs
+        ):
             reason = Reason.DEPENDENCY_REPLACED
         elif resource.intent.get("recreate"):
             reason = Reason.REQUESTED
@@ -163,9 +167,19 @@ class _Planner:
         """An image that this run makes anew is a change, though the engine does not know it yet."""
         for option in resource.kind.fields:
             name = resource.fields.get(option.name)
-            if option.refers and (option.refers, name) in self.remade and not any(c.option == option.name for c in changes):
+            if (
+                option.refers
+                and (option.refers, name) in self.remade
+                and not any(c.option == option.name for c in changes)
+            ):
                 current = observed.value(option)
-                change = Change(option.name, current, name, reason=Reason.IMAGE_UPDATED if current == name else Reason.CHANGED, option=option.name)
+                change = Change(
+                    option.name,
+                    current,
+                    name,
+                    reason=Reason.IMAGE_UPDATED if current == name else Reason.CHANGED,
+                    option=option.name,
+                )
                 changes = [*changes, change]
         return changes
 
@@ -185,12 +199,18 @@ class _Planner:
         kind = resource.kind
         for option in kind.must:
             if option not in resource.fields:
-                self.mistakes.add(join(resource.place, option), f"is missing; a {kind.name} cannot be created without it")
+                self.mistakes.add(
+                    join(resource.place, option), f"is missing; a {kind.name} cannot be created without it"
+                )
         document = _copy(resource.body)
         if observed is not None:
             document = kind.carry(document, observed)
         if kind.labels:
-            _put(document, kind.labels, {**(dig(document, kind.labels) or {}), **labels_of(resource, self.policy.project)})
+            _put(
+                document,
+                kind.labels,
+                {**(dig(document, kind.labels) or {}), **labels_of(resource, self.policy.project)},
+            )
         chain.add(
             "create", name, f"create {kind.name} {name}", {"body": document},
             undo=("remove", name, f"remove {kind.name} {name}", {"force": True}),
@@ -260,7 +280,9 @@ class _Planner:
             chain.disconnect(resource.name, peer.id, settings, peer.called)
             wanted = self.by_key.get(peer.key)
             if wanted is None or not wanted.peers or resource.name in wanted.peers:
-                reconnect.append((peer, (wanted.peers.get(resource.name) if wanted and wanted.peers else None) or settings))
+                reconnect.append(
+                    (peer, (wanted.peers.get(resource.name) if wanted and wanted.peers else None) or settings)
+                )
         kind = resource.kind.name
         undo = None
         if resource.kind.replace is not Replace.NEVER:  # data does not come back by making its vessel again
@@ -273,7 +295,9 @@ class _Planner:
         self._finish(chain, Line(Symbol.REPLACE, resource.key, reason, tuple(changes), note=self._adopted(observed)))
 
     def _will_adopt(self, observed: Observed) -> bool:
-        return observed.key in self.by_key and (self.policy.adopt == "any" or (self.policy.adopt == "unowned" and not observed.owner))
+        return observed.key in self.by_key and (
+            self.policy.adopt == "any" or (self.policy.adopt == "unowned" and not observed.owner)
+        )
 
     def _update(self, resource: Resource, observed: Observed, changes: list[Change]) -> None:
         """Everything that can change on the living object: name, limits, peers, and whether it runs."""
@@ -313,12 +337,27 @@ class _Planner:
             kind = resource.kind
             undo = None
             if chain.phase is not Phase.FINAL:
-                undo = ("update", observed.id, f"put back {kind.name} {resource.name}", {"body": kind.complete(before, observed)})
-            chain.add("update", observed.id, f"update {kind.name} {resource.name}", {"body": kind.complete(after, observed)}, undo=undo)
+                undo = (
+                    "update",
+                    observed.id,
+                    f"put back {kind.name} {resource.name}",
+                    {"body": kind.complete(before, observed)},
+                )
+            chain.add(
+                "update",
+                observed.id,
+                f"update {kind.name} {resource.name}",
+                {"body": kind.complete(after, observed)},
+                undo=undo,
+            )
 
     def _repeer(self, chain: _Chain, resource: Resource, observed: Observed, option: Option) -> None:
         current, said = observed.value(option) or {}, resource.fields.get(option.name) or {}
-        kept = {peer for peer in current if peer in said and peers_match(option, {peer: said[peer]}, {peer: current[peer]}, observed)}
+        kept = {
+            peer
+            for peer in current
+            if peer in said and peers_match(option, {peer: said[peer]}, {peer: current[peer]}, observed)
+        }
         for peer in sorted(set(current) - kept):
             chain.disconnect(peer, observed.id, _endpoint(observed, peer), resource.name)
         for peer in said:
@@ -334,16 +373,26 @@ class _Planner:
         if state in RUNNING_STATES:
             after = "healthy" if state == "healthy" else "running"
             if observed.status == "paused":
-                chain.add("unpause", observed.id, f"unpause {kind} {name}", {}, undo=("pause", observed.id, f"pause {kind} {name}", {}))
+                chain.add(
+                    "unpause",
+                    observed.id,
+                    f"unpause {kind} {name}",
+                    {},
+                    undo=("pause", observed.id, f"pause {kind} {name}", {}),
+                )
                 return changed("paused", after)
             if not observed.running:
                 self._start(chain, resource, observed.id)
                 return changed(observed.status or "stopped", after)
             if state == "restarted" or (state == "healthy" and observed.health == "unhealthy"):
-                chain.add("restart", observed.id, f"restart {kind} {name}", {"timeout": resource.intent.get("stop_timeout")})
+                chain.add(
+                    "restart", observed.id, f"restart {kind} {name}", {"timeout": resource.intent.get("stop_timeout")}
+                )
                 self._wait(chain, resource, observed.id)
                 reason = Reason.REQUESTED if state == "restarted" else Reason.DRIFTED
-                return changed(observed.health or observed.status, "restarted" if state == "restarted" else after, reason)
+                return changed(
+                    observed.health or observed.status, "restarted" if state == "restarted" else after, reason
+                )
             if state == "healthy" and observed.health == "starting":
                 self._wait(chain, resource, observed.id)
         elif state == "stopped" and observed.running:
@@ -386,20 +435,32 @@ class _Planner:
             if observed is None or (key in self.by_key and not self.policy.absent):
                 continue
             if observed.owner and not observed.ours and self.policy.adopt != "any":
-                self.mistakes.add(f"destroy.{key[0]}s", f"{quote(key[1])} belongs to {observed.owner}; take it out, or say adopt: any")
+                self.mistakes.add(
+                    f"destroy.{key[0]}s", f"{quote(key[1])} belongs to {observed.owner}; take it out, or say adopt: any"
+                )
                 continue
             self._gone(observed, Reason.REQUESTED)
 
     def _check_users(self) -> None:
         """Nothing that a container uses is taken from under it."""
         known = (*self.world.objects.values(), *self.world.orphans)
-        going = {item.called for item in known if item.key in self.leaving} | {item.called for item in self.world.leftovers}
+        going = {item.called for item in known if item.key in self.leaving} | {
+            item.called for item in self.world.leftovers
+        }
         for key in sorted(self.leaving):
             users = sorted(set(self.world.attached.get(key, ())) - going)
             if users:
                 declared = self.by_key.get(key)
-                place = declared.place if declared else f"destroy.{key[0]}s" if key in self.policy.destroy else "/".join(key)
-                self.mistakes.add(place, f"the {key[0]} {quote(key[1])} is in use by {', '.join(users)}; remove what uses it first")
+                place = (
+                    declared.place
+                    if declared
+                    else f"destroy.{key[0]}s"
+                    if key in self.policy.destroy
+                    else "/".join(key)
+                )
+                self.mistakes.add(
+                    place, f"the {key[0]} {quote(key[1])} is in use by {', '.join(users)}; remove what uses it first"
+                )
 
     def _leftovers(self) -> None:
         for observed in sorted(self.world.leftovers, key=lambda item: item.called):
@@ -410,7 +471,9 @@ class _Planner:
             if not safe_copy:
                 self.clearing.setdefault(observed.key, set()).update(chain.ids)
             key = (observed.kind.name, observed.called)
-            self.lines.append(Line(Symbol.REMOVE, key, Reason.LEFTOVER, before={"id": observed.id}, actions=tuple(chain.ids)))
+            self.lines.append(
+                Line(Symbol.REMOVE, key, Reason.LEFTOVER, before={"id": observed.id}, actions=tuple(chain.ids))
+            )
 
     def _order_removals(self) -> None:
         """Containers go before the networks and volumes they use."""
@@ -426,7 +489,13 @@ class _Planner:
         kind = resource.kind.name
         chain.phase = Phase.SWITCH
         chain.needs |= self._started(resource)
-        chain.add("start", target, f"start {kind} {resource.name}", {}, undo=("stop", target, f"stop {kind} {resource.name}", {"timeout": 1}))
+        chain.add(
+            "start",
+            target,
+            f"start {kind} {resource.name}",
+            {},
+            undo=("stop", target, f"stop {kind} {resource.name}", {"timeout": 1}),
+        )
         self._wait(chain, resource, target)
 
     def _wait(self, chain: _Chain, resource: Resource, target: str) -> None:
@@ -499,7 +568,9 @@ class _Chain:
         self.phase = Phase.PREPARE
         self.ids: list[str] = []
 
-    def add(self, verb: str, target: str, step: str, payload: Mapping, undo: tuple | None = None, waits: bool = False) -> None:
+    def add(
+        self, verb: str, target: str, step: str, payload: Mapping, undo: tuple | None = None, waits: bool = False
+    ) -> None:
         """Append an action; ``undo`` is (verb, target, step, payload) of its inverse."""
         number = len(self.planner.actions)
         identity = f"{number:05d} {self.tag} {verb}"
@@ -507,7 +578,9 @@ class _Chain:
         if undo:
             undo_verb, undo_target, undo_step, undo_payload = undo
             inverse = Action(identity + " undo", undo_verb, self.resource, undo_target, undo_step, undo_payload)
-        action = Action(identity, verb, self.resource, target, step, payload, frozenset(self.needs), self.phase, inverse, waits)
+        action = Action(
+            identity, verb, self.resource, target, step, payload, frozenset(self.needs), self.phase, inverse, waits
+        )
         self.planner.actions[identity] = action
         self.ids.append(identity)
         self.needs = {identity}

@@ -20,7 +20,9 @@ def report(plan: Plan, journal: Journal | None, kinds: Mapping[str, Kind]) -> di
     """
     done = None if journal is None else {entry.action.id for entry in journal.of(DONE)}
     return {
-        "changed": bool(plan.lines) if done is None else bool(done - {action.id for action in plan.actions if action.waits}),
+        "changed": bool(plan.lines)
+        if done is None
+        else bool(done - {action.id for action in plan.actions if action.waits}),
         "plan": plan.text(),
         "actions": actions(plan, journal),
         "steps": [action.step for action in plan.actions if done is None or action.id in done],
@@ -39,7 +41,12 @@ def actions(plan: Plan, journal: Journal | None) -> list[dict[str, Any]]:
         carried_out = [by_id[item] for item in line.actions if item in done]
         if not carried_out:
             continue
-        entry = {"line": text, "target": line.label, "reason": line.reason.value, "steps": [action.step for action in carried_out]}
+        entry = {
+            "line": text,
+            "target": line.label,
+            "reason": line.reason.value,
+            "steps": [action.step for action in carried_out],
+        }
         if journal:
             entry["seconds"] = round(sum(seconds.get(action.id, 0.0) for action in carried_out), 3)
         entries.append(entry)

@@ -92,7 +92,11 @@ def _check_version(text: str) -> None:
 def _parse(url: str) -> dict[str, Any]:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in SCHEMES or not rest:
-        raise SpecError([f"docker_host: {quote(url)} is not an engine's address; write unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host"])
+        raise SpecError(
+            [
+                f"docker_host: {quote(url)} is not an engine's address; write unix:///var/run/docker.sock, tcp://host:2376 or ssh://user@host"
+            ]
+        )
     if scheme == "unix":
         return {"scheme": "unix", "path": rest if rest.startswith("/") else "/" + rest}
     user, _at, place = rest.rstrip("/").rpartition("@")
@@ -104,7 +108,14 @@ def _parse(url: str) -> dict[str, Any]:
     if not host or (port and not port.isdigit()) or int(port or 0) > 65535 or "/" in place:
         raise SpecError([f"docker_host: {quote(url)} has no usable host and port; write {scheme}://host:port"])
     standard = {"ssh": 0}.get(scheme, 2375)
-    return {"scheme": "ssh" if scheme == "ssh" else "tcp", "path": "", "host": host, "port": int(port or standard), "user": user, "tls": scheme == "https"}
+    return {
+        "scheme": "ssh" if scheme == "ssh" else "tcp",
+        "path": "",
+        "host": host,
+        "port": int(port or standard),
+        "user": user,
+        "tls": scheme == "https",
+    }
 
 
 def _certificates(spec: Mapping[str, Any], environ: Mapping[str, str], context: Mapping[str, str]) -> dict[str, Any]:
@@ -116,7 +127,11 @@ def _certificates(spec: Mapping[str, Any], environ: Mapping[str, str], context: 
         verify = bool(environ.get("DOCKER_TLS_VERIFY")) or bool(context.get("ca"))
     if tls is None:
         tls = bool(environ.get("DOCKER_TLS")) or bool(context.get("cert"))
-    found = {"ca": spec.get("ca_path") or context.get("ca") or "", "cert": spec.get("client_cert") or context.get("cert") or "", "key": spec.get("client_key") or context.get("key") or ""}
+    found = {
+        "ca": spec.get("ca_path") or context.get("ca") or "",
+        "cert": spec.get("client_cert") or context.get("cert") or "",
+        "key": spec.get("client_key") or context.get("key") or "",
+    }
     if (tls or verify) and not context:
         for name, file in (("ca", "ca.pem"), ("cert", "cert.pem"), ("key", "key.pem")):
             path = os.path.join(folder, file)
@@ -129,7 +144,16 @@ def _certificates(spec: Mapping[str, Any], environ: Mapping[str, str], context: 
     if wanted and bool(found["cert"]) != bool(found["key"]):
         raise SpecError(["client_cert: a certificate and its key go together; give both client_cert and client_key"])
     extra = {"tls": True} if wanted else {}
-    return {**found, **extra, "verify": bool(verify), "hostname": spec.get("tls_hostname") or environ.get("DOCKER_TLS_HOSTNAME") or ""} if wanted else {}
+    return (
+        {
+            **found,
+            **extra,
+            "verify": bool(verify),
+            "hostname": spec.get("tls_hostname") or environ.get("DOCKER_TLS_HOSTNAME") or "",
+        }
+        if wanted
+        else {}
+    )
 
 
 def _config_folder(environ: Mapping[str, str]) -> str:

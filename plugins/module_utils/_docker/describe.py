@@ -31,18 +31,43 @@ def describe(observed: Observed) -> dict[str, Any]:
             "health": observed.health,
             "started_at": dig(raw, "State.StartedAt"),
             "ports": dig(raw, "NetworkSettings.Ports") or {},
-            "networks": {name: _endpoint(settings or {}) for name, settings in (dig(raw, "NetworkSettings.Networks") or {}).items()},
+            "networks": {
+                name: _endpoint(settings or {})
+                for name, settings in (dig(raw, "NetworkSettings.Networks") or {}).items()
+            },
             "labels": without_ours(dig(raw, "Config.Labels")),
         }
     if observed.kind.name == "image":
-        return {"id": observed.id, "name": observed.name, "tags": raw.get("RepoTags") or [], "digests": raw.get("RepoDigests") or [], "size": raw.get("Size")}
+        return {
+            "id": observed.id,
+            "name": observed.name,
+            "tags": raw.get("RepoTags") or [],
+            "digests": raw.get("RepoDigests") or [],
+            "size": raw.get("Size"),
+        }
     if observed.kind.name == "network":
-        return {"id": observed.id, "name": observed.called, "driver": raw.get("Driver"), "subnets": [block.get("Subnet") for block in dig(raw, "IPAM.Config") or ()], "labels": without_ours(raw.get("Labels"))}
-    return {"name": observed.called, "driver": raw.get("Driver"), "mountpoint": raw.get("Mountpoint"), "labels": without_ours(raw.get("Labels"))}
+        return {
+            "id": observed.id,
+            "name": observed.called,
+            "driver": raw.get("Driver"),
+            "subnets": [block.get("Subnet") for block in dig(raw, "IPAM.Config") or ()],
+            "labels": without_ours(raw.get("Labels")),
+        }
+    return {
+        "name": observed.called,
+        "driver": raw.get("Driver"),
+        "mountpoint": raw.get("Mountpoint"),
+        "labels": without_ours(raw.get("Labels")),
+    }
 
 
 def _endpoint(settings: Mapping) -> dict[str, Any]:
-    return {"ip_address": settings.get("IPAddress"), "ipv6_address": settings.get("GlobalIPv6Address"), "mac_address": settings.get("MacAddress"), "aliases": settings.get("Aliases") or []}
+    return {
+        "ip_address": settings.get("IPAddress"),
+        "ipv6_address": settings.get("GlobalIPv6Address"),
+        "mac_address": settings.get("MacAddress"),
+        "aliases": settings.get("Aliases") or [],
+    }
 
 
 def without_secrets(raw: Mapping) -> dict[str, Any]:

@@ -175,7 +175,9 @@ class Engine:
         versioned: bool = True,
     ) -> Any:
         """Make one call and return the answer's document (None when it has none). Raises EngineError."""
-        with self.answer(method, path, query=query, body=body, headers=headers, timeout=timeout, versioned=versioned) as response:
+        with self.answer(
+            method, path, query=query, body=body, headers=headers, timeout=timeout, versioned=versioned
+        ) as response:
             data = self._read(response, method, path)
         if not data:
             return None
@@ -288,16 +290,32 @@ class Engine:
     def _trouble(self, error: Exception, method: str, path: str, complaint: str = "") -> EngineError:
         url = self.address.url
         if isinstance(error, socket.timeout):
-            return EngineError(f"the engine at {url} did not answer {method} {path} within {self.address.timeout:g} s; it may be busy or stuck; raise timeout, or look at its log")
+            return EngineError(
+                f"the engine at {url} did not answer {method} {path} within {self.address.timeout:g} s; it may be busy or stuck; raise timeout, or look at its log"
+            )
         if isinstance(error, PermissionError):
-            return EngineError(f"no permission to use the engine at {url} as {_user()}; use become: true, or put the user into the group that owns the socket")
+            return EngineError(
+                f"no permission to use the engine at {url} as {_user()}; use become: true, or put the user into the group that owns the socket"
+            )
         if isinstance(error, ssl.SSLError):
-            return EngineError(f"TLS with the engine at {url} failed: {_sentence(error)}; check ca_path, client_cert, client_key and tls_hostname")
+            return EngineError(
+                f"TLS with the engine at {url} failed: {_sentence(error)}; check ca_path, client_cert, client_key and tls_hostname"
+            )
         if self.address.scheme == "ssh":
-            return EngineError(f"no engine over {url}: {complaint or _sentence(error)}; does `ssh {self.address.host} docker version` work?")
-        if isinstance(error, FileNotFoundError) or getattr(error, "errno", 0) in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH) or isinstance(error, socket.gaierror):
-            return EngineError(f"no engine answers at {url}; start it (systemctl start docker), install it with the role slipway.docker.engine, or set docker_host")
-        return EngineError(f"lost the engine at {url} during {method} {path}: {_sentence(error)}; look whether it still runs, then run again")
+            return EngineError(
+                f"no engine over {url}: {complaint or _sentence(error)}; does `ssh {self.address.host} docker version` work?"
+            )
+        if (
+            isinstance(error, FileNotFoundError)
+            or getattr(error, "errno", 0) in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
+            or isinstance(error, socket.gaierror)
+        ):
+            return EngineError(
+                f"no engine answers at {url}; start it (systemctl start docker), install it with the role slipway.docker.engine, or set docker_host"
+            )
+        return EngineError(
+            f"lost the engine at {url} during {method} {path}: {_sentence(error)}; look whether it still runs, then run again"
+        )
 
 
 class _Answer:
@@ -336,7 +354,9 @@ def _tls(address: Address) -> ssl.SSLContext:
         if address.cert:
             context.load_cert_chain(address.cert, address.key)
     except (OSError, ssl.SSLError) as error:
-        raise EngineError(f"the TLS files for {address.url} cannot be used: {_sentence(error)}; check ca_path, client_cert and client_key") from None
+        raise EngineError(
+            f"the TLS files for {address.url} cannot be used: {_sentence(error)}; check ca_path, client_cert and client_key"
+        ) from None
     context.check_hostname = address.verify
     if address.hostname and address.verify:
         return _named(context, address.hostname)
@@ -347,7 +367,9 @@ def _named(context: ssl.SSLContext, hostname: str) -> ssl.SSLContext:
     """Verify another name than the one that is dialled (``tls_hostname``)."""
     wrap = context.wrap_socket
 
-    def wrap_socket(sock: socket.socket, *args: Any, server_hostname: str | None = None, **kwargs: Any) -> ssl.SSLSocket:
+    def wrap_socket(
+        sock: socket.socket, *args: Any, server_hostname: str | None = None, **kwargs: Any
+    ) -> ssl.SSLSocket:
         return wrap(sock, *args, server_hostname=hostname, **kwargs)
 
     context.wrap_socket = wrap_socket  # type: ignore[method-assign]

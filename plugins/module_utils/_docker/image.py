@@ -65,7 +65,14 @@ def _check(spec: Mapping) -> Iterable[tuple[str, str]]:
 def source_of(resource: Resource) -> str:
     """How the image comes to be: build, load, import or pull."""
     intent = resource.intent
-    return next((how for how, option in (("build", "build"), ("load", "load_path"), ("import", "import_path")) if intent.get(option)), "pull")
+    return next(
+        (
+            how
+            for how, option in (("build", "build"), ("load", "load_path"), ("import", "import_path"))
+            if intent.get(option)
+        ),
+        "pull",
+    )
 
 
 def steps(resource: Resource, observed: Observed | None, world: World) -> Iterable[tuple]:
@@ -82,13 +89,21 @@ def steps(resource: Resource, observed: Observed | None, world: World) -> Iterab
 
 def _making(resource: Resource, observed: Observed | None, world: World) -> tuple | None:
     how, reference, intent = source_of(resource), resource.name, resource.intent
-    undo = ("tag", f"tag {reference} back to {short_id(observed.id)}", {"source": observed.id, "as": reference}) if observed else None
+    undo = (
+        ("tag", f"tag {reference} back to {short_id(observed.id)}", {"source": observed.id, "as": reference})
+        if observed
+        else None
+    )
     payload = {key: intent.get(key) for key in ("build", "load_path", "import_path", "import_changes", "platform")}
     payload["source"] = dig(world.facts, "sources") and world.facts["sources"].get(reference)
     step = Step(how, f"{how} image {reference}", payload, undo)
     if observed is None:
         if how == "pull" and intent.get("pull") == "never":
-            raise SpecError([f"{resource.place}: the image {quote(reference)} is not on this engine and pull is never; load or build it, or let it be pulled"])
+            raise SpecError(
+                [
+                    f"{resource.place}: the image {quote(reference)} is not on this engine and pull is never; load or build it, or let it be pulled"
+                ]
+            )
         refusal = (world.facts.get("refused") or {}).get(reference)
         if how == "pull" and refusal:
             raise SpecError([f"{resource.place}: {refusal}"])
@@ -118,23 +133,34 @@ def digests(raw: Mapping) -> tuple[str, ...]:
     return tuple(item.rpartition("@")[2] for item in raw.get("RepoDigests") or () if "@" in item)
 
 
-def _tagging(resource: Resource, observed: Observed | None, world: World, remade: bool) -> Iterable[tuple[Change, Step]]:
+def _tagging(
+    resource: Resource, observed: Observed | None, world: World, remade: bool
+) -> Iterable[tuple[Change, Step]]:
     for text in resource.intent.get("tag") or ():
         tag = values.reference(text)
         current = world.images.get(tag)
         if remade or observed is None or current != observed.id:
-            undo = ("tag", f"tag {tag} back to {short_id(current)}", {"source": current, "as": tag}) if current else ("untag", f"untag {tag}", {"as": tag})
+            undo = (
+                ("tag", f"tag {tag} back to {short_id(current)}", {"source": current, "as": tag})
+                if current
+                else ("untag", f"untag {tag}", {"as": tag})
+            )
             step = Step("tag", f"tag image {resource.name} as {tag}", {"source": resource.name, "as": tag}, undo)
             yield Change("tag", short_id(current) if current else None, tag), step
 
 
-def _pushing(resource: Resource, observed: Observed | None, world: World, remade: bool) -> Iterable[tuple[Change, Step]]:
+def _pushing(
+    resource: Resource, observed: Observed | None, world: World, remade: bool
+) -> Iterable[tuple[Change, Step]]:
     if not resource.intent.get("push"):
         return
     for reference in [resource.name, *(values.reference(tag) for tag in resource.intent.get("tag") or ())]:
         offered = (world.facts.get("registry") or {}).get(reference)
         if remade or observed is None or not offered or offered not in digests(observed.raw):
-            yield Change("pushed", short_id(offered) if offered else None, reference), Step("push", f"push image {reference}", {"reference": reference})
+            yield (
+                Change("pushed", short_id(offered) if offered else None, reference),
+                Step("push", f"push image {reference}", {"reference": reference}),
+            )
 
 
 KIND = Kind("image", OPTIONS, naming=values.reference, check=_check, steps=steps)

@@ -13,7 +13,7 @@ from .._converge.kind import Kind, Replace
 from .._converge.option import Option
 from .._converge.ownership import without_ours
 from . import values
-from .container import PREDEFINED_NETWORKS
+from .fields import PREDEFINED_NETWORKS
 
 IPAM_OPTIONS = (
     Option("subnet"),
@@ -34,7 +34,9 @@ def _encode_ipam(items: list[Mapping]) -> list[dict]:
         if item.get("gateway"):
             block["Gateway"] = values.address(item["gateway"])
         if item.get("aux_addresses"):
-            block["AuxiliaryAddresses"] = {key: values.address(ip) for key, ip in values.texts(item["aux_addresses"]).items()}
+            block["AuxiliaryAddresses"] = {
+                key: values.address(ip) for key, ip in values.texts(item["aux_addresses"]).items()
+            }
         _inside(block)
         encoded.append(block)
     return encoded
@@ -91,8 +93,8 @@ OPTIONS = (
     Option("state", choices=("present", "absent"), default="present"),
     Option("driver", "str", "Driver", unset="bridge"),
     Option("driver_options", "dict", "Options", values.texts, lambda value: dict(value or {}), keyed=True),
-    Option("internal", "bool", "Internal", unset=False),
-    Option("attachable", "bool", "Attachable", unset=False),
+    Option("internal", "bool", "Internal", decode=bool, unset=False),
+    Option("attachable", "bool", "Attachable", decode=bool, unset=False),
     Option("enable_ipv6", "bool", "EnableIPv6", unset=False),
     Option("ipam_driver", "str", "IPAM.Driver", unset="default"),
     Option("ipam_config", "list", "IPAM.Config", _encode_ipam, _decode_ipam, matches=_ipam_matches, suboptions=IPAM_OPTIONS, elements="dict"),

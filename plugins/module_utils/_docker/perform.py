@@ -32,7 +32,9 @@ class Performer:
             ("container", "rename"): lambda a: self._post(a, "rename", query={"name": a.payload["name"]}),
             ("container", "start"): lambda a: self._post(a, "start"),
             ("container", "stop"): self._stop,
-            ("container", "restart"): lambda a: self._post(a, "restart", query={"t": a.payload.get("timeout")}, patience=a.payload.get("timeout")),
+            ("container", "restart"): lambda a: self._post(
+                a, "restart", query={"t": a.payload.get("timeout")}, patience=a.payload.get("timeout")
+            ),
             ("container", "pause"): lambda a: self._post(a, "pause"),
             ("container", "unpause"): lambda a: self._post(a, "unpause"),
             ("container", "update"): self._update,
@@ -77,7 +79,9 @@ class Performer:
         return self.engine.call("POST", path("containers", action.target, "update"), body=body)
 
     def _wait(self, action: Action) -> None:
-        self.watch.until_well(action.target, **{key: action.payload[key] for key in ("healthy", "watch", "deadline", "hidden")})
+        self.watch.until_well(
+            action.target, **{key: action.payload[key] for key in ("healthy", "watch", "deadline", "hidden")}
+        )
 
     def _remove(self, plural: str, action: Action, force: bool | None = None) -> Any:
         """What is gone already is as it should be."""
@@ -97,7 +101,12 @@ class Performer:
 
     def _create_volume(self, action: Action) -> Any:
         body = action.payload["body"]
-        document = {"Name": action.target, "Driver": body.get("Driver") or "local", "DriverOpts": body.get("Options") or {}, "Labels": body.get("Labels") or {}}
+        document = {
+            "Name": action.target,
+            "Driver": body.get("Driver") or "local",
+            "DriverOpts": body.get("Options") or {},
+            "Labels": body.get("Labels") or {},
+        }
         return self.engine.call("POST", "/volumes/create", body=document)
 
     def _connect(self, action: Action) -> Any:
@@ -114,7 +123,9 @@ class Performer:
         reference = action.target
         name, tag = split_reference(reference)
         query = {"fromImage": name, "tag": tag, "platform": action.payload.get("platform")}
-        self._follow(f"pulling {reference}", "POST", "/images/create", query=query, headers=sources.credentials(reference))
+        self._follow(
+            f"pulling {reference}", "POST", "/images/create", query=query, headers=sources.credentials(reference)
+        )
 
     def _build(self, action: Action) -> None:
         build = action.payload["build"]
@@ -134,22 +145,47 @@ class Performer:
             "forcerm": True,
         }
         root = build["path"]
-        with sdk().utils.create_archive(root=os.path.abspath(root), files=sources.context_files(build), fileobj=tempfile.TemporaryFile()) as context:
-            self._follow(f"building {action.target}", "POST", "/build", query=query, body=context, headers={"Content-Type": "application/x-tar"})
+        with sdk().utils.create_archive(
+            root=os.path.abspath(root), files=sources.context_files(build), fileobj=tempfile.TemporaryFile()
+        ) as context:
+            self._follow(
+                f"building {action.target}",
+                "POST",
+                "/build",
+                query=query,
+                body=context,
+                headers={"Content-Type": "application/x-tar"},
+            )
 
     def _load(self, action: Action) -> None:
         with open(action.payload["load_path"], "rb") as archive:
-            self._follow(f"loading {action.target}", "POST", "/images/load", query={"quiet": 1}, body=archive, headers={"Content-Type": "application/x-tar"})
+            self._follow(
+                f"loading {action.target}",
+                "POST",
+                "/images/load",
+                query={"quiet": 1},
+                body=archive,
+                headers={"Content-Type": "application/x-tar"},
+            )
         if self.engine.find(path("images", action.target, "json")) is None:
             source = action.payload["source"]
-            self.engine.call("POST", path("images", source, "tag"), query=dict(zip(("repo", "tag"), split_reference(action.target))))
+            self.engine.call(
+                "POST", path("images", source, "tag"), query=dict(zip(("repo", "tag"), split_reference(action.target)))
+            )
 
     def _import(self, action: Action) -> None:
         name, tag = split_reference(action.target)
         changes = [*(action.payload.get("import_changes") or ()), f"LABEL {image.SOURCE}={action.payload['source']}"]
         query = [("fromSrc", "-"), ("repo", name), ("tag", tag), *(("changes", change) for change in changes)]
         with open(action.payload["import_path"], "rb") as archive:
-            self._follow(f"importing {action.target}", "POST", "/images/create", query=query, body=archive, headers={"Content-Type": "application/x-tar"})
+            self._follow(
+                f"importing {action.target}",
+                "POST",
+                "/images/create",
+                query=query,
+                body=archive,
+                headers={"Content-Type": "application/x-tar"},
+            )
 
     def _tag(self, action: Action) -> None:
         name, tag = split_reference(action.payload["as"])
@@ -158,7 +194,9 @@ class Performer:
     def _push(self, action: Action) -> None:
         reference = action.payload["reference"]
         name, tag = split_reference(reference)
-        headers = sources.credentials(reference) or {"X-Registry-Auth": "e30="}  # the engine wants the header; this is {}
+        headers = sources.credentials(reference) or {
+            "X-Registry-Auth": "e30="
+        }  # the engine wants the header; this is {}
         self._follow(f"pushing {reference}", "POST", path("images", name, "push"), query={"tag": tag}, headers=headers)
 
     def _follow(self, what: str, method: str, target: str, **options: Any) -> None:

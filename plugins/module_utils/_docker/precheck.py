@@ -44,10 +44,17 @@ def _check_ports(resource: Resource, stopped: set[str], world: World, mistakes: 
         for summary in world.facts.get("listed") or ():
             if summary["Id"] in stopped or summary["Name"] in (resource.name,):
                 continue
-            held = [item for item in summary.get("Ports") or () if str(item.get("PublicPort")) == port and item.get("Type") == protocol]
+            held = [
+                item
+                for item in summary.get("Ports") or ()
+                if str(item.get("PublicPort")) == port and item.get("Type") == protocol
+            ]
             if any(overlap(ip, item.get("IP") or "") for item in held):
                 place = join(resource.place, "published_ports")
-                mistakes.add(place, f"port {port}/{protocol} is in use by the container {quote(summary['Name'])}; choose another, or remove that one first")
+                mistakes.add(
+                    place,
+                    f"port {port}/{protocol} is in use by the container {quote(summary['Name'])}; choose another, or remove that one first",
+                )
                 break
 
 
@@ -55,11 +62,25 @@ def _check_engine(resource: Resource, about: Mapping[str, Any], mistakes: Mistak
     count = about.get("NCPU") or 0
     cpus = resource.fields.get("cpus")
     if cpus and count and cpus > count * 1_000_000_000:
-        mistakes.add(join(resource.place, "cpus"), f"{cpus / 1e9:g} is more than the engine's {count} processors; write {count} or less")
-    highest = max((int(item) for item in (resource.fields.get("cpuset_cpus") or "").replace("-", ",").split(",") if item), default=-1)
+        mistakes.add(
+            join(resource.place, "cpus"),
+            f"{cpus / 1e9:g} is more than the engine's {count} processors; write {count} or less",
+        )
+    highest = max(
+        (int(item) for item in (resource.fields.get("cpuset_cpus") or "").replace("-", ",").split(",") if item),
+        default=-1,
+    )
     if count and highest >= count:
-        mistakes.add(join(resource.place, "cpuset_cpus"), f"{quote(resource.fields['cpuset_cpus'])} is beyond the engine's processors 0 to {count - 1}")
+        mistakes.add(
+            join(resource.place, "cpuset_cpus"),
+            f"{quote(resource.fields['cpuset_cpus'])} is beyond the engine's processors 0 to {count - 1}",
+        )
     for option, known in (("runtime", about.get("Runtimes")), ("log_driver", dig(about, "Plugins.Log"))):
         value = resource.fields.get(option)
-        if value and known and value not in (*known, "none") and ":" not in value:  # name:tag is a plugin, which the list may not show
-            mistakes.add(join(resource.place, option), f"{quote(value)} is not known to the engine; it has {', '.join(sorted(known))}")
+        if (
+            value and known and value not in (*known, "none") and ":" not in value
+        ):  # name:tag is a plugin, which the list may not show
+            mistakes.add(
+                join(resource.place, option),
+                f"{quote(value)} is not known to the engine; it has {', '.join(sorted(known))}",
+            )

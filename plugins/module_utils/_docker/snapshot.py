@@ -51,7 +51,10 @@ def snapshot(engine: Engine, desired: Sequence[Resource], project: str, named: I
             objects[key] = current
         else:
             orphans.append(current)
-    for kind, raws in ((network.KIND, lists.get("networks") or []), (volume.KIND, (lists.get("volumes") or {}).get("Volumes") or [])):
+    for kind, raws in (
+        (network.KIND, lists.get("networks") or []),
+        (volume.KIND, (lists.get("volumes") or {}).get("Volumes") or []),
+    ):
         for observed in _plain(kind, raws, wanted, project):
             if observed.key in wanted:
                 objects.setdefault(observed.key, observed)
@@ -62,7 +65,12 @@ def snapshot(engine: Engine, desired: Sequence[Resource], project: str, named: I
         raw = images.get(reference)
         if raw is not None:
             objects[("image", reference)] = Observed(image.KIND, reference, raw["Id"], raw, called=reference, ours=True)
-    tags = [values.reference(tag) for resource in desired if resource.kind is image.KIND for tag in resource.intent.get("tag") or ()]
+    tags = [
+        values.reference(tag)
+        for resource in desired
+        if resource.kind is image.KIND
+        for tag in resource.intent.get("tag") or ()
+    ]
     ids = {reference: images.get(reference)["Id"] for reference in references + tags if images.get(reference)}
     facts = {"api": engine.version, **sources.facts(engine, desired, objects), "listed": listed.summaries}
     return World(objects, leftovers, orphans, listed.attached(), ids, facts)
@@ -145,14 +153,26 @@ class _Images:
         return self.table.get(reference)
 
 
-def _containers(engine: Engine, listed: _Listed, wanted: set, project: str, desired: Mapping[tuple, Resource]) -> list[Observed]:
+def _containers(
+    engine: Engine, listed: _Listed, wanted: set, project: str, desired: Mapping[tuple, Resource]
+) -> list[Observed]:
     chosen = []
     for summary in listed.summaries:
         key = _key_of(summary["Name"], summary.get("Labels") or {}, wanted, project)
         if key is not None:
             chosen.append((key, summary))
-    raws = parallel([lambda summary=summary: engine.find(path("containers", summary["Id"], "json")) for _key, summary in chosen]) if chosen else []
-    found = [observe_container(raw, key, project, listed.names) for (key, _summary), raw in zip(chosen, raws) if raw is not None]
+    raws = (
+        parallel(
+            [lambda summary=summary: engine.find(path("containers", summary["Id"], "json")) for _key, summary in chosen]
+        )
+        if chosen
+        else []
+    )
+    found = [
+        observe_container(raw, key, project, listed.names)
+        for (key, _summary), raw in zip(chosen, raws)
+        if raw is not None
+    ]
     origins: dict[str, Mapping] = {}
     return [_with_origin(engine, item, desired.get(item.key), origins) for item in found]
 
@@ -198,7 +218,9 @@ def _by_name(host: Mapping, names: Mapping[str, str]) -> dict:
     return found
 
 
-def _with_origin(engine: Engine, observed: Observed, resource: Resource | None, origins: dict[str, Mapping]) -> Observed:
+def _with_origin(
+    engine: Engine, observed: Observed, resource: Resource | None, origins: dict[str, Mapping]
+) -> Observed:
     """Add the configuration of the container's image where the comparison or a replacement needs it."""
     if resource is None or not _needs_origin(observed, resource):
         return observed
@@ -255,6 +277,15 @@ def _plain(kind: Kind, raws: Iterable[Mapping], wanted: set, project: str) -> li
         ours = labels.get(PROJECT) == project
         if ours or (kind.name, raw["Name"]) in wanted:
             found.append(
-                Observed(kind, raw["Name"], raw.get("Id") or raw["Name"], raw, raw["Name"], owner_of(labels), ours, managed_of(labels))
+                Observed(
+                    kind,
+                    raw["Name"],
+                    raw.get("Id") or raw["Name"],
+                    raw,
+                    raw["Name"],
+                    owner_of(labels),
+                    ours,
+                    managed_of(labels),
+                )
             )
     return sorted(found, key=lambda item: (item.name, not item.ours, item.id))

@@ -36,7 +36,9 @@ def facts(engine: Engine, desired: Sequence[Resource], objects: Mapping[tuple, A
                 found["sources"][resource.name] = _digest(how, resource.intent)
         except OSError as error:
             place = {"build": "build.path", "load": "load_path", "import": "import_path"}[how]
-            mistakes.append(f"{resource.place}.{place}: {quote(error.filename or '')} cannot be read on this host: {error.strerror}; correct the path")
+            mistakes.append(
+                f"{resource.place}.{place}: {quote(error.filename or '')} cannot be read on this host: {error.strerror}; correct the path"
+            )
         except ValueError as error:
             mistakes.append(f"{resource.place}: {error}")
         _ask_registry(engine, resource, how, ("image", resource.name) in objects, found)
@@ -47,7 +49,13 @@ def facts(engine: Engine, desired: Sequence[Resource], objects: Mapping[tuple, A
 
 def _ask_registry(engine: Engine, resource: Resource, how: str, present: bool, found: dict[str, dict]) -> None:
     intent, asked = resource.intent, []
-    if how == "pull" and intent.get("pull") != "never" and "@" not in resource.name and not resource.name.startswith("sha256:") and (intent.get("pull") == "always" or not present):
+    if (
+        how == "pull"
+        and intent.get("pull") != "never"
+        and "@" not in resource.name
+        and not resource.name.startswith("sha256:")
+        and (intent.get("pull") == "always" or not present)
+    ):
         # What nobody declared is asked for only when something will be made from it: at pull time.
         asked += [] if intent.get("implicit") and intent.get("pull") != "always" else [resource.name]
     if intent.get("push"):
@@ -57,7 +65,9 @@ def _ask_registry(engine: Engine, resource: Resource, how: str, present: bool, f
             found["registry"][reference] = registry_digest(engine, reference)
         except EngineError as error:
             if error.status in REFUSALS and how == "pull" and not present:
-                found["refused"][reference] = f"the image {quote(reference)} was not found in its registry, or may not be pulled: {error}; check the name, or log in"
+                found["refused"][reference] = (
+                    f"the image {quote(reference)} was not found in its registry, or may not be pulled: {error}; check the name, or log in"
+                )
 
 
 def registry_digest(engine: Engine, reference: str) -> str:
@@ -95,7 +105,9 @@ def _digest(how: str, intent: Mapping[str, Any]) -> str:
 def context_digest(build: Mapping[str, Any]) -> str:
     """A digest of what a build sees: the files' names, modes and contents, and the build's own options; no times, no owners."""
     digest = hashlib.sha256()
-    options = {key: build.get(key) for key in sorted(build) if key not in ("path", "nocache", "pull") and build.get(key)}
+    options = {
+        key: build.get(key) for key in sorted(build) if key not in ("path", "nocache", "pull") and build.get(key)
+    }
     digest.update(json.dumps(options, sort_keys=True, default=str).encode())
     for name in context_files(build):
         full = os.path.join(build["path"], name)
@@ -123,7 +135,9 @@ def context_files(build: Mapping[str, Any]) -> list[str]:
         return sorted(_walk(root))
     with open(ignored, encoding="utf-8") as file:
         patterns = [line.strip() for line in file if line.strip() and not line.startswith("#")]
-    return sorted(sdk().utils.exclude_paths(root, [*patterns, f"!{dockerfile}", "!.dockerignore"], dockerfile=dockerfile))
+    return sorted(
+        sdk().utils.exclude_paths(root, [*patterns, f"!{dockerfile}", "!.dockerignore"], dockerfile=dockerfile)
+    )
 
 
 def _walk(root: str) -> Iterator[str]:

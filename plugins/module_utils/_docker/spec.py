@@ -44,7 +44,9 @@ TASK = (
 class Task:
     """What a task asks for: ``desired`` resources, the ``policy``, ``settings`` of the run and ``warnings`` to give."""
 
-    def __init__(self, desired: Sequence[Resource], policy: Policy, settings: Mapping[str, Any], warnings: Sequence[str]) -> None:
+    def __init__(
+        self, desired: Sequence[Resource], policy: Policy, settings: Mapping[str, Any], warnings: Sequence[str]
+    ) -> None:
         self.desired = list(desired)
         self.policy = policy
         self.settings = settings
@@ -54,9 +56,17 @@ class Task:
 def read_lists(params: Mapping[str, Any], connection: Sequence[Option]) -> Task:
     """Read the options of the module containers; raise SpecError with every mistake."""
     mistakes = Mistakes()
-    shallow = tuple(replace(option, suboptions=(), elements="raw") if option.name in LISTS else option for option in TASK)
+    shallow = tuple(
+        replace(option, suboptions=(), elements="raw") if option.name in LISTS else option for option in TASK
+    )
     spec = convert_options((*shallow, *connection), params, "", mistakes)
-    lists = {plural: [_prepared(kind, item, f"{plural}[{index}]", spec, mistakes) for index, item in enumerate(spec.get(plural) or ())] for plural, kind in LISTS.items()}
+    lists = {
+        plural: [
+            _prepared(kind, item, f"{plural}[{index}]", spec, mistakes)
+            for index, item in enumerate(spec.get(plural) or ())
+        ]
+        for plural, kind in LISTS.items()
+    }
     resources = read_all(LISTS, lists, mistakes)
     return _task(spec, resources, mistakes)
 
@@ -65,8 +75,12 @@ def read_one(kind: Kind, own: Sequence[Option], params: Mapping[str, Any], conne
     """Read the options of a module for one object; raise SpecError with every mistake."""
     mistakes = Mistakes()
     mine = {name for option in kind.options for name in (option.name, *option.aliases)}
-    spec = convert_options((*own, *connection), {key: value for key, value in params.items() if key not in mine}, "", mistakes)
-    prepared = _prepared(kind, {key: value for key, value in params.items() if key in mine and value is not None}, "", spec, mistakes)
+    spec = convert_options(
+        (*own, *connection), {key: value for key, value in params.items() if key not in mine}, "", mistakes
+    )
+    prepared = _prepared(
+        kind, {key: value for key, value in params.items() if key in mine and value is not None}, "", spec, mistakes
+    )
     resource = read(kind, prepared, "", mistakes)
     return _task({**spec, "orphans": "ignore"}, [resource] if resource else [], mistakes)
 
@@ -79,7 +93,11 @@ def _task(spec: Mapping[str, Any], resources: list[Resource], mistakes: Mistakes
     resources += _implied_images(resources)
     destroy = spec.get("destroy") or {}
     named = {("volume", name) for name in destroy.get("volumes") or ()} if isinstance(destroy, Mapping) else set()
-    named |= {("image", values.reference(name)) for name in destroy.get("images") or ()} if isinstance(destroy, Mapping) else set()
+    named |= (
+        {("image", values.reference(name)) for name in destroy.get("images") or ()}
+        if isinstance(destroy, Mapping)
+        else set()
+    )
     if destroy is True:
         named |= {resource.key for resource in resources}
     policy = Policy(
@@ -156,7 +174,10 @@ def _read_env_files(paths: Any, place: str, mistakes: Mistakes) -> dict[str, str
             with open(str(name), encoding="utf-8") as file:
                 lines = file.read().splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            mistakes.add(place, f"{quote(name)} cannot be read on this host: {getattr(error, 'strerror', None) or 'it is not text'}; correct the path")
+            mistakes.add(
+                place,
+                f"{quote(name)} cannot be read on this host: {getattr(error, 'strerror', None) or 'it is not text'}; correct the path",
+            )
             continue
         for number, line in enumerate(lines, 1):
             text = line.strip()
@@ -191,10 +212,17 @@ def _implied_images(resources: Sequence[Resource]) -> list[Resource]:
 
 
 def _check_together(resources: Sequence[Resource], mistakes: Mistakes) -> None:
-    containers = [resource for resource in resources if resource.kind is container.KIND and resource.intent.get("state") != "absent"]
+    containers = [
+        resource
+        for resource in resources
+        if resource.kind is container.KIND and resource.intent.get("state") != "absent"
+    ]
     for resource in containers:
         if resource.name.endswith((ASIDE, BESIDE)):
-            mistakes.add(join(resource.place, "name"), f"{quote(resource.name)} ends in a suffix that replacements use; choose another name")
+            mistakes.add(
+                join(resource.place, "name"),
+                f"{quote(resource.name)} ends in a suffix that replacements use; choose another name",
+            )
     _check_ports(containers, mistakes)
     _check_addresses(containers, [resource for resource in resources if resource.kind is network.KIND], mistakes)
 
@@ -222,15 +250,30 @@ def _check_ports(containers: Sequence[Resource], mistakes: Mistakes) -> None:
         if resource.intent.get("state") in ("stopped", "present"):
             continue
         for ip, port, protocol in bindings(resource):
-            holder = next((item for item in taken if item[2:] == (port, protocol) and item[0] is not resource and overlap(item[1], ip)), None)
+            holder = next(
+                (
+                    item
+                    for item in taken
+                    if item[2:] == (port, protocol) and item[0] is not resource and overlap(item[1], ip)
+                ),
+                None,
+            )
             if holder:
-                mistakes.add(join(resource.place, "published_ports"), f"port {port}/{protocol} of the host is published by {quote(holder[0].name)} too; give each its own")
+                mistakes.add(
+                    join(resource.place, "published_ports"),
+                    f"port {port}/{protocol} of the host is published by {quote(holder[0].name)} too; give each its own",
+                )
             taken.append((resource, ip, port, protocol))
 
 
 def _check_addresses(containers: Sequence[Resource], networks: Sequence[Resource], mistakes: Mistakes) -> None:
     """Static addresses lie in the subnets that are declared, and each is given once."""
-    subnets = {item.name: [ipaddress.ip_network(block["subnet"]) for block in item.fields.get("ipam_config", ()) if block.get("subnet")] for item in networks}
+    subnets = {
+        item.name: [
+            ipaddress.ip_network(block["subnet"]) for block in item.fields.get("ipam_config", ()) if block.get("subnet")
+        ]
+        for item in networks
+    }
     given: dict[tuple[str, str], str] = {}
     for resource in containers:
         for name, settings in (resource.fields.get("networks") or {}).items():
@@ -254,9 +297,15 @@ def _warnings(resources: Sequence[Resource]) -> list[str]:
         if resource.kind is not container.KIND:
             continue
         table = (resource.body.get("HostConfig") or {}).get("PortBindings") or {}
-        bound = [(port.partition("/")[0], host) for port, hosts in table.items() for host in hosts if not host["HostIp"]]
+        bound = [
+            (port.partition("/")[0], host) for port, hosts in table.items() for host in hosts if not host["HostIp"]
+        ]
         if bound:
-            shown = ", ".join(sorted(f"{host['HostPort']}:{port}" if host["HostPort"] else port for port, host in bound))
+            shown = ", ".join(
+                sorted(f"{host['HostPort']}:{port}" if host["HostPort"] else port for port, host in bound)
+            )
             place = join(resource.place, "published_ports")
-            warnings.append(f"{place}: {shown} can be reached on every address of the host; write 127.0.0.1 or 0.0.0.0 before it, or set default_host_ip")
+            warnings.append(
+                f"{place}: {shown} can be reached on every address of the host; write 127.0.0.1 or 0.0.0.0 before it, or set default_host_ip"
+            )
     return warnings

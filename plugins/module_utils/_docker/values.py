@@ -18,27 +18,92 @@ from .._converge.desired import quote
 SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*([bkmgtp]?)(?:i?b)?", re.IGNORECASE)
 UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(h|ms|m|us|µs|ns|s)")
-NANOSECONDS = {"h": 3_600_000_000_000, "m": 60_000_000_000, "s": 1_000_000_000, "ms": 1_000_000, "us": 1000, "µs": 1000, "ns": 1}
+NANOSECONDS = {
+    "h": 3_600_000_000_000,
+    "m": 60_000_000_000,
+    "s": 1_000_000_000,
+    "ms": 1_000_000,
+    "us": 1000,
+    "µs": 1000,
+    "ns": 1,
+}
 # https://github.com/moby/moby/blob/v26.1.0/daemon/names/names.go
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 # https://github.com/distribution/reference/blob/v0.6.0/regexp.go
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _HOST = r"(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*|\[[0-9a-fA-F:]+\])(?::\d+)?"
-REFERENCE = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[\w][\w.-]{{0,127}})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{{32,}})?")
+REFERENCE = re.compile(
+    rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[\w][\w.-]{{0,127}})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{{32,}})?"
+)
 IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 PROTOCOLS = ("tcp", "udp", "sctp")
 SIGNALS = frozenset(
-    "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP "
-    "TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ".split()
+    ["ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ"]
 ) | {f"RT{edge}{step}" for edge, sign in (("MIN", "+"), ("MAX", "-")) for step in [""] + [f"{sign}{n}" for n in range(1, 16)]}  # fmt: skip
 CAPABILITIES = frozenset(
-    "ALL AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH "
-    "FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN "
-    "NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT SYS_CHROOT "
-    "SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM".split()
+    [
+        "ALL",
+        "AUDIT_CONTROL",
+        "AUDIT_READ",
+        "AUDIT_WRITE",
+        "BLOCK_SUSPEND",
+        "BPF",
+        "CHECKPOINT_RESTORE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "DAC_READ_SEARCH",
+        "FOWNER",
+        "FSETID",
+        "IPC_LOCK",
+        "IPC_OWNER",
+        "KILL",
+        "LEASE",
+        "LINUX_IMMUTABLE",
+        "MAC_ADMIN",
+        "MAC_OVERRIDE",
+        "MKNOD",
+        "NET_ADMIN",
+        "NET_BIND_SERVICE",
+        "NET_BROADCAST",
+        "NET_RAW",
+        "PERFMON",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYSLOG",
+        "SYS_ADMIN",
+        "SYS_BOOT",
+        "SYS_CHROOT",
+        "SYS_MODULE",
+        "SYS_NICE",
+        "SYS_PACCT",
+        "SYS_PTRACE",
+        "SYS_RAWIO",
+        "SYS_RESOURCE",
+        "SYS_TIME",
+        "SYS_TTY_CONFIG",
+        "WAKE_ALARM",
+    ]
 )
 ULIMITS = frozenset(
-    "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
+    [
+        "core",
+        "cpu",
+        "data",
+        "fsize",
+        "locks",
+        "memlock",
+        "msgqueue",
+        "nice",
+        "nofile",
+        "nproc",
+        "rss",
+        "rtprio",
+        "rttime",
+        "sigpending",
+        "stack",
+    ]
 )
 
 
@@ -84,7 +149,7 @@ def nano_cpus(value: float) -> int:
     """Billionths of a processor from a number of processors."""
     if not 0 < value <= 10_000:
         raise ValueError(f"{quote(value)} is not a number of processors; write 0.5 or 2")
-    return int(round(value * 1_000_000_000))
+    return round(value * 1_000_000_000)
 
 
 def not_negative(value: int) -> int:
@@ -97,7 +162,9 @@ def not_negative(value: int) -> int:
 def name(value: str) -> str:
     """A container's, network's or volume's name."""
     if not NAME.fullmatch(value):
-        raise ValueError(f"{quote(value)} is not a name; use letters, digits, _ . and -, two or more, beginning with a letter or digit")
+        raise ValueError(
+            f"{quote(value)} is not a name; use letters, digits, _ . and -, two or more, beginning with a letter or digit"
+        )
     return value
 
 
@@ -107,7 +174,9 @@ def words(value: Any) -> list[str]:
         try:
             return shlex.split(value)
         except ValueError as error:
-            raise ValueError(f"{quote(value)} cannot be split into words ({str(error).lower()}); write a list") from None
+            raise ValueError(
+                f"{quote(value)} cannot be split into words ({str(error).lower()}); write a list"
+            ) from None
     if isinstance(value, (list, tuple)):
         for item in value:
             if isinstance(item, (dict, list, tuple)) or item is None:
@@ -200,7 +269,9 @@ def capabilities(value: list[str]) -> list[str]:
         bare = item.strip().upper()
         bare = bare[4:] if bare.startswith("CAP_") else bare
         if bare not in CAPABILITIES:
-            raise ValueError(f"{quote(item)} is not a capability; write NET_ADMIN, SYS_PTRACE or ALL (see capabilities(7))")
+            raise ValueError(
+                f"{quote(item)} is not a capability; write NET_ADMIN, SYS_PTRACE or ALL (see capabilities(7))"
+            )
         found.append(bare)
     return sorted(set(found))
 
@@ -216,7 +287,9 @@ def ulimits(value: list[str]) -> list[dict]:
     for item in value:
         match = re.fullmatch(r"([a-z]+)[:=](-?\d+)(?::(-?\d+))?", str(item).strip())
         if not match or match[1] not in ULIMITS:
-            raise ValueError(f"{quote(item)} is not a limit; write nofile:1024 or nofile:1024:2048 (names: {', '.join(sorted(ULIMITS))})")
+            raise ValueError(
+                f"{quote(item)} is not a limit; write nofile:1024 or nofile:1024:2048 (names: {', '.join(sorted(ULIMITS))})"
+            )
         soft, hard = int(match[2]), int(match[3] or match[2])
         if hard != -1 and (soft > hard or soft == -1):
             raise ValueError(f"{quote(item)}: the soft limit is above the hard limit; write the smaller number first")
@@ -300,7 +373,9 @@ def _published(text: str) -> Iterable[tuple[str, str, str]]:
     if len(outside) != len(container):
         if len(container) == 1:  # the engine takes one free port of the range
             return [(f"{container[0]}/{protocol}", host, f"{outside[0]}-{outside[-1]}")]
-        raise ValueError(f"{quote(text)} has {len(outside)} host ports for {len(container)} container ports; make the ranges equally long")
+        raise ValueError(
+            f"{quote(text)} has {len(outside)} host ports for {len(container)} container ports; make the ranges equally long"
+        )
     return [(f"{port}/{protocol}", host, str(outer)) for port, outer in zip(container, outside)]
 
 
@@ -316,14 +391,33 @@ def published_back(bindings: Mapping | None) -> list[tuple[str, str, str]]:
 
 # -- volumes ---------------------------------------------------------------------------------------------------
 
-BIND_MODES = frozenset("ro rw z Z consistent cached delegated nocopy private rprivate shared rshared slave rslave".split())
+BIND_MODES = frozenset(
+    [
+        "ro",
+        "rw",
+        "z",
+        "Z",
+        "consistent",
+        "cached",
+        "delegated",
+        "nocopy",
+        "private",
+        "rprivate",
+        "shared",
+        "rshared",
+        "slave",
+        "rslave",
+    ]
+)
 
 
 def bind(text: str) -> tuple[str, str, str]:
     """(source, target, modes) of one volumes entry; the source is empty for an anonymous volume."""
     parts = text.split(":")
     if len(parts) > 3 or not all(parts):
-        raise ValueError(f"{quote(text)} is not a volume; write name:/path, /host/path:/path or /path, and :ro after it")
+        raise ValueError(
+            f"{quote(text)} is not a volume; write name:/path, /host/path:/path or /path, and :ro after it"
+        )
     if len(parts) == 1:
         source, target, modes = "", parts[0], ""
     elif len(parts) == 2 and not parts[1].startswith("/") and parts[0].startswith("/"):
@@ -333,7 +427,9 @@ def bind(text: str) -> tuple[str, str, str]:
     if not target.startswith("/"):
         raise ValueError(f"{quote(text)}: the path in the container, {quote(target)}, is not absolute; begin it with /")
     if source.startswith(("./", "../", "~")) or source in (".", ".."):
-        raise ValueError(f"{quote(text)}: {quote(source)} is relative; write the whole path on the host, beginning with /")
+        raise ValueError(
+            f"{quote(text)}: {quote(source)} is relative; write the whole path on the host, beginning with /"
+        )
     if source and not source.startswith("/") and not NAME.fullmatch(source):
         raise ValueError(f"{quote(text)}: {quote(source)} is neither an absolute path nor a volume's name")
     unknown = set(modes.split(",")) - BIND_MODES if modes else set()

@@ -29,7 +29,9 @@ class Watch:
         self.counts: dict[str, int] = {}
         self.listening = False
 
-    def until_well(self, target: str, *, healthy: bool, watch: float, deadline: float, hidden: Sequence[str] = ()) -> None:
+    def until_well(
+        self, target: str, *, healthy: bool, watch: float, deadline: float, hidden: Sequence[str] = ()
+    ) -> None:
         """Return when the container has been up for ``watch`` seconds and, with ``healthy``, its check passes.
 
         Raises EngineError as soon as it has exited, restarts itself or is unhealthy, or when ``deadline`` seconds are over.
@@ -56,11 +58,15 @@ class Watch:
         state = raw.get("State") or {}
         status, health = state.get("Status"), dig(state, "Health.Status") or "none"
         if raw.get("RestartCount", 0) > restarts or status == "restarting":
-            raise EngineError(f"exits and is restarted again and again, exit code {state.get('ExitCode')}{self._evidence(raw, hidden)}")
+            raise EngineError(
+                f"exits and is restarted again and again, exit code {state.get('ExitCode')}{self._evidence(raw, hidden)}"
+            )
         if status != "running":
             oom = ", killed for want of memory" if state.get("OOMKilled") else ""
             error = f", {state['Error']}" if state.get("Error") else ""
-            raise EngineError(f"did not stay up: {status} with exit code {state.get('ExitCode')}{oom}{error}{self._evidence(raw, hidden)}")
+            raise EngineError(
+                f"did not stay up: {status} with exit code {state.get('ExitCode')}{oom}{error}{self._evidence(raw, hidden)}"
+            )
         if healthy and health == "unhealthy":
             raise EngineError(f"is unhealthy{self._evidence(raw, hidden)}")
         if left <= 0 and (not healthy or health in ("healthy", "none")):
@@ -99,7 +105,9 @@ class Watch:
     def _follow(self) -> None:
         filters = json.dumps({"type": ["container"]})
         try:
-            for event in self.engine.progress("GET", "/events", query={"filters": filters, "since": f"{self.began:.0f}"}, timeout=86400):
+            for event in self.engine.progress(
+                "GET", "/events", query={"filters": filters, "since": f"{self.began:.0f}"}, timeout=86400
+            ):
                 action = event.get("Action") or event.get("status") or ""
                 if action in TELLING or action.startswith("health_status"):
                     with self.changed:

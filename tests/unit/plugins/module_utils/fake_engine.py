@@ -53,9 +53,13 @@ class FakeEngine:
 
     def __post_init__(self) -> None:
         if not self.images:
-            self.images = {name: "sha256:" + f"{index:02d}" * 32 for index, name in enumerate(("app:1", "app:2", BROKEN), 1)}
+            self.images = {
+                name: "sha256:" + f"{index:02d}" * 32 for index, name in enumerate(("app:1", "app:2", BROKEN), 1)
+            }
         if not self.networks:
-            self.networks = {"bridge": {"Name": "bridge", "Id": "b" * 64, "Driver": "bridge", "Labels": {}, "IPAM": {"Config": []}}}
+            self.networks = {
+                "bridge": {"Name": "bridge", "Id": "b" * 64, "Driver": "bridge", "Labels": {}, "IPAM": {"Config": []}}
+            }
 
     # -- reads -------------------------------------------------------------------------------------------------
 
@@ -124,9 +128,17 @@ class FakeEngine:
             ("DELETE", r"/networks/([^/]+)", self._remove_network),
             ("POST", r"/networks/([^/]+)/connect", lambda name: self._connect(name, body)),
             ("POST", r"/networks/([^/]+)/disconnect", lambda name: self._disconnect(name, body)),
-            ("POST", r"/volumes/create", lambda: self.volumes.__setitem__(body["Name"], {"Options": body.pop("DriverOpts", {}), **body})),
+            (
+                "POST",
+                r"/volumes/create",
+                lambda: self.volumes.__setitem__(body["Name"], {"Options": body.pop("DriverOpts", {}), **body}),
+            ),
             ("DELETE", r"/volumes/([^/]+)", lambda name: self.volumes.pop(self._known(self.volumes, name))),
-            ("POST", r"/images/create", lambda: self.images.__setitem__(f"{query['fromImage']}:{query['tag']}", self._id("sha256:"))),
+            (
+                "POST",
+                r"/images/create",
+                lambda: self.images.__setitem__(f"{query['fromImage']}:{query['tag']}", self._id("sha256:")),
+            ),
         )
         for verb, pattern, action in routes:
             match = re.fullmatch(pattern, path)
@@ -170,7 +182,12 @@ class FakeEngine:
             "State": {"Status": "created", "ExitCode": 0},
             "RestartCount": 0,
             "Mounts": [],
-            "NetworkSettings": {"Networks": {net: {**settings, "Aliases": [*settings.get("Aliases", []), identity[:12]]} for net, settings in endpoints.items()}},
+            "NetworkSettings": {
+                "Networks": {
+                    net: {**settings, "Aliases": [*settings.get("Aliases", []), identity[:12]]}
+                    for net, settings in endpoints.items()
+                }
+            },
         }
         return {"Id": identity}
 
@@ -182,7 +199,9 @@ class FakeEngine:
             broken = item["Image"] == self.images[BROKEN]
             item["State"] = {"Status": "exited", "ExitCode": 1} if broken else {"Status": "running", "ExitCode": 0}
         elif verb == "stop":
-            item["State"] = {"Status": "exited", "ExitCode": 0} if item["State"]["Status"] != "created" else item["State"]
+            item["State"] = (
+                {"Status": "exited", "ExitCode": 0} if item["State"]["Status"] != "created" else item["State"]
+            )
         else:
             item["State"]["Status"] = "paused" if verb == "pause" else "running"
 
@@ -199,7 +218,15 @@ class FakeEngine:
         if body["Name"] in self.networks:
             raise EngineError(f"network {body['Name']} already exists", 409)
         body.pop("CheckDuplicate", None)
-        self.networks[body["Name"]] = {"Id": self._id(), "Driver": "bridge", "IPAM": {"Config": []}, "Internal": False, "Labels": {}, "Options": {}, **body}
+        self.networks[body["Name"]] = {
+            "Id": self._id(),
+            "Driver": "bridge",
+            "IPAM": {"Config": []},
+            "Internal": False,
+            "Labels": {},
+            "Options": {},
+            **body,
+        }
         return {"Id": self.networks[body["Name"]]["Id"]}
 
     def _network(self, name: str) -> str:
@@ -210,14 +237,20 @@ class FakeEngine:
 
     def _remove_network(self, name: str) -> None:
         key = self._network(name)
-        if any(key in item["NetworkSettings"]["Networks"] and item["State"]["Status"] == "running" for item in self.containers.values()):
+        if any(
+            key in item["NetworkSettings"]["Networks"] and item["State"]["Status"] == "running"
+            for item in self.containers.values()
+        ):
             raise EngineError(f"network {key} has active endpoints", 403)
         del self.networks[key]
 
     def _connect(self, name: str, body: dict) -> None:
         item = self._container(body["Container"])
         settings = body.get("EndpointConfig") or {}
-        item["NetworkSettings"]["Networks"][self._network(name)] = {**settings, "Aliases": [*settings.get("Aliases", []), item["Id"][:12]]}
+        item["NetworkSettings"]["Networks"][self._network(name)] = {
+            **settings,
+            "Aliases": [*settings.get("Aliases", []), item["Id"][:12]],
+        }
 
     def _disconnect(self, name: str, body: dict) -> None:
         networks = self._container(body["Container"])["NetworkSettings"]["Networks"]
@@ -244,8 +277,14 @@ class FakeEngine:
     def state(self) -> str:
         """Everything a user would notice, as text: two equal states are equal texts. IDs of remade networks do not count."""
         containers = {
-            key: {**item, "State": item["State"]["Status"], "HostConfig": {name: value for name, value in item["HostConfig"].items() if value}}
+            key: {
+                **item,
+                "State": item["State"]["Status"],
+                "HostConfig": {name: value for name, value in item["HostConfig"].items() if value},
+            }
             for key, item in self.containers.items()
         }
-        networks = {key: {field: value for field, value in item.items() if field != "Id"} for key, item in self.networks.items()}
+        networks = {
+            key: {field: value for field, value in item.items() if field != "Id"} for key, item in self.networks.items()
+        }
         return json.dumps([containers, networks, self.volumes], sort_keys=True, indent=1)

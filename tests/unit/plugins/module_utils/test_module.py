@@ -13,6 +13,8 @@ def test_secret_looking_values_are_masked_wherever_they_are() -> None:
         "client_key": None,
     }
     assert hide(params) == {
-        "containers": [{"name": "db", "env": {"DB_PASSWORD": "******", "USER": "me"}, "command": ["a", "TOKEN=******", "B=c"]}],
+        "containers": [
+            {"name": "db", "env": {"DB_PASSWORD": "******", "USER": "me"}, "command": ["a", "TOKEN=******", "B=c"]}
+        ],
         "client_key": None,
     }

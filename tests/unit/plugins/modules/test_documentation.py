@@ -13,9 +13,17 @@ from typing import Any
 
 import pytest
 import yaml
+
 from ansible_collections.slipway.docker.plugins.module_utils import _info
 from ansible_collections.slipway.docker.plugins.module_utils._converge.option import argument_spec
-from ansible_collections.slipway.docker.plugins.module_utils._docker import connection, container, image, network, spec, volume
+from ansible_collections.slipway.docker.plugins.module_utils._docker import (
+    connection,
+    container,
+    image,
+    network,
+    spec,
+    volume,
+)
 from ansible_collections.slipway.docker.plugins.modules import container as container_module
 from ansible_collections.slipway.docker.plugins.modules import network as network_module
 from ansible_collections.slipway.docker.plugins.modules import volume as volume_module
@@ -40,7 +48,13 @@ ROOT = PLUGINS.parents[3]
 @pytest.fixture(scope="module")
 def documents() -> dict[str, Any]:
     """What ansible-doc shows of all modules."""
-    command = [str(Path(sys.executable).parent / "ansible-doc"), "--type", "module", "--json", *(f"slipway.docker.{name}" for name in SPECS)]
+    command = [
+        str(Path(sys.executable).parent / "ansible-doc"),
+        "--type",
+        "module",
+        "--json",
+        *(f"slipway.docker.{name}" for name in SPECS),
+    ]
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     return {name.rpartition(".")[2]: document for name, document in json.loads(done.stdout).items()}
@@ -52,7 +66,9 @@ def test_every_module_is_here() -> None:
 
 def plain(entry: dict[str, Any]) -> dict[str, Any]:
     """An option of the documentation as an argument_spec has it."""
-    kept = {key: entry[key] for key in ("type", "elements", "default", "required") if entry.get(key) not in (None, False)}
+    kept = {
+        key: entry[key] for key in ("type", "elements", "default", "required") if entry.get(key) not in (None, False)
+    }
     if entry.get("default") is False:
         kept["default"] = False
     for key in ("choices", "aliases"):

@@ -14,7 +14,9 @@ from ansible_collections.slipway.docker.plugins.module_utils._converge.report im
 
 def action(name: str, *needs: str, phase: Phase = Phase.PREPARE, undoes: bool = True, waits: bool = False) -> Action:
     undo = Action(f"{name} undo", "undo", ("thing", name), name, f"undo {name}") if undoes else None
-    return Action(name, "do", ("thing", name), name, f"do {name}", needs=frozenset(needs), phase=phase, undo=undo, waits=waits)
+    return Action(
+        name, "do", ("thing", name), name, f"do {name}", needs=frozenset(needs), phase=phase, undo=undo, waits=waits
+    )
 
 
 class Recorder:

@@ -10,10 +10,16 @@ from typing import Any
 
 import pytest
 import yaml
+
 from ansible_collections.slipway.docker.plugins.module_utils._converge.errors import SpecError
 from ansible_collections.slipway.docker.plugins.module_utils._converge.observed import Observed, World
 from ansible_collections.slipway.docker.plugins.module_utils._converge.option import dig
-from ansible_collections.slipway.docker.plugins.module_utils._converge.ownership import MANAGED, PROJECT, managed_of, owner_of
+from ansible_collections.slipway.docker.plugins.module_utils._converge.ownership import (
+    MANAGED,
+    PROJECT,
+    managed_of,
+    owner_of,
+)
 from ansible_collections.slipway.docker.plugins.module_utils._converge.plan import plan
 from ansible_collections.slipway.docker.plugins.module_utils._docker import snapshot, spec
 
@@ -32,12 +38,14 @@ def observed(key: str, raw: dict[str, Any]) -> Observed:
         raw.setdefault("State", {"Status": "running"})
         return snapshot.observe_container({**raw, "Name": "/" + raw["Name"]}, name, "shop", {})
     owner = owner_of(dig(raw, "Labels"))
-    return Observed(spec.KINDS[kind], name, raw["Id"], raw, raw["Name"], owner, owner.endswith(" shop"), managed_of(labels))
+    return Observed(
+        spec.KINDS[kind], name, raw["Id"], raw, raw["Name"], owner, owner.endswith(" shop"), managed_of(labels)
+    )
 
 
 def world_of(case: dict[str, Any]) -> World:
     found = [observed(key, dict(raw or {})) for key, raw in (case.get("observed") or {}).items()]
-    images = {name: identity for name, identity in (case.get("images") or {}).items()}
+    images = case.get("images") or {}
     attached = {tuple(key.split("/")): users for key, users in (case.get("attached") or {}).items()}
     orphans = [observed(key, dict(raw or {})) for key, raw in (case.get("orphans") or {}).items()]
     leftovers = []

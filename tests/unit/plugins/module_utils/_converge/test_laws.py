@@ -9,10 +9,11 @@ import os
 import random
 from typing import Any
 
-from ansible_collections.slipway.docker.plugins.module_utils._converge.action import Phase
-from ansible_collections.slipway.docker.plugins.module_utils._docker import container
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from ansible_collections.slipway.docker.plugins.module_utils._converge.action import Phase
+from ansible_collections.slipway.docker.plugins.module_utils._docker import container
 
 from ..fake_engine import BROKEN, FakeEngine, Fault
 from .support import converge, planned
@@ -38,7 +39,10 @@ def containers(draw: st.DrawFn, images: tuple[str, ...] = ("app:1", "app:2")) ->
 
 @st.composite
 def network(draw: st.DrawFn, name: str) -> dict[str, Any]:
-    optional = {"internal": st.booleans(), "labels": st.dictionaries(st.sampled_from("xy"), st.sampled_from("12"), max_size=2)}
+    optional = {
+        "internal": st.booleans(),
+        "labels": st.dictionaries(st.sampled_from("xy"), st.sampled_from("12"), max_size=2),
+    }
     return {"name": name, **draw(st.fixed_dictionaries({}, optional=optional))}
 
 
@@ -46,23 +50,33 @@ def network(draw: st.DrawFn, name: str) -> dict[str, Any]:
 def one(draw: st.DrawFn, name: str, earlier: list[str], images: tuple[str, ...]) -> dict[str, Any]:
     optional = {
         "command": st.sampled_from(["sleep 1", ["sleep", "1"], ["sleep", "2"]]),
-        "env": st.dictionaries(st.sampled_from(["A", "B", "DB_PASSWORD"]), st.sampled_from([1, "1", "two"]), max_size=3),
+        "env": st.dictionaries(
+            st.sampled_from(["A", "B", "DB_PASSWORD"]), st.sampled_from([1, "1", "two"]), max_size=3
+        ),
         "labels": st.dictionaries(st.sampled_from(["l", "m"]), st.sampled_from(["1", "2"]), max_size=2),
         "memory": sizes,
         "cpus": st.sampled_from([0.5, 1, 1.5]),
         "pids_limit": st.sampled_from([0, -1, 50, 100]),
         "restart_policy": st.sampled_from(["no", "always", "unless-stopped"]),
         "published_ports": st.sampled_from([["80"], ["127.0.0.1::80", "81/udp"], ["80", "90-92"]]),
-        "networks": st.lists(st.sampled_from(NETS), unique=True, max_size=3).map(lambda names: [{"name": item, "aliases": [item + "x"]} for item in names]),
+        "networks": st.lists(st.sampled_from(NETS), unique=True, max_size=3).map(
+            lambda names: [{"name": item, "aliases": [item + "x"]} for item in names]
+        ),
         "volumes": st.sampled_from([["data:/data"], ["data:/data:ro", "/anon"], ["/srv:/srv"]]),
         "state": st.sampled_from(["present", "started", "stopped", "healthy"]),
-        "healthcheck": st.sampled_from([{"test": "true"}, {"test": ["CMD", "true"], "interval": "30s"}, {"test": "true", "interval": 30}]),
+        "healthcheck": st.sampled_from(
+            [{"test": "true"}, {"test": ["CMD", "true"], "interval": "30s"}, {"test": "true", "interval": 30}]
+        ),
         "depends_on": st.lists(st.sampled_from(earlier), unique=True) if earlier else st.just([]),
     }
     return {"name": name, "image": draw(st.sampled_from(images)), **draw(st.fixed_dictionaries({}, optional=optional))}
 
 
-law = settings(max_examples=int(os.environ.get("SLIPWAY_EXAMPLES", "40")), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+law = settings(
+    max_examples=int(os.environ.get("SLIPWAY_EXAMPLES", "40")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 
 
 @law
@@ -164,15 +178,27 @@ def test_what_was_foretold_is_what_happens(old: dict, new: dict) -> None:
     converge(engine, old)
     foretold, _desired = planned(engine, new)
     _plan, journal = converge(engine, new)
-    assert sorted(entry.action.step for entry in journal.of("done")) == sorted(action.step for action in foretold.actions)
+    assert sorted(entry.action.step for entry in journal.of("done")) == sorted(
+        action.step for action in foretold.actions
+    )
 
 
 @law
 @given(containers())
 def test_foreign_objects_are_not_touched(params: dict) -> None:
     engine = FakeEngine()
-    engine.call("POST", "/containers/create", query={"name": "zz"}, body={"Image": "app:1", "Labels": {"slipway.project": "other", "slipway.key": "zz"}})
-    engine.call("POST", "/containers/create", query={"name": "aa-slipway-old"}, body={"Image": "app:1", "Labels": {"com.docker.compose.project": "x"}})
+    engine.call(
+        "POST",
+        "/containers/create",
+        query={"name": "zz"},
+        body={"Image": "app:1", "Labels": {"slipway.project": "other", "slipway.key": "zz"}},
+    )
+    engine.call(
+        "POST",
+        "/containers/create",
+        query={"name": "aa-slipway-old"},
+        body={"Image": "app:1", "Labels": {"com.docker.compose.project": "x"}},
+    )
     before = [copy.deepcopy(item) for item in engine.containers.values()]
     converge(engine, params)
     converge(engine, {"project": "shop", "state": "absent"})

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.slipway.docker.plugins.module_utils._converge.kind import Kind
 from ansible_collections.slipway.docker.plugins.module_utils._converge.option import Option, looks_secret
 
@@ -37,7 +38,9 @@ def test_rows_are_frozen() -> None:
         Option("a").name = "b"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("name", ["DB_PASSWORD", "token", "AWS_SECRET_ACCESS_KEY", "ApiKey", "private-key", "SSH_KEY", "PGPASS_PWD"])
+@pytest.mark.parametrize(
+    "name", ["DB_PASSWORD", "token", "AWS_SECRET_ACCESS_KEY", "ApiKey", "private-key", "SSH_KEY", "PGPASS_PWD"]
+)
 def test_secrets_are_known_by_their_names(name: str) -> None:
     assert looks_secret(name)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.slipway.docker.plugins.module_utils._converge.errors import SpecError
 from ansible_collections.slipway.docker.plugins.module_utils._docker.connection import resolve
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.slipway.docker.plugins.module_utils._converge.errors import SpecError
 from ansible_collections.slipway.docker.plugins.module_utils._docker import container, spec
 
@@ -21,7 +22,14 @@ def mistakes(**params: Any) -> list[str]:
 
 
 def test_every_mistake_is_reported_at_once_with_its_place() -> None:
-    found = mistakes(containers=[{**WEB, "memory": "12x", "pids_limit": "many"}, {"image": "nginx"}, {**WEB}, {"name": "api", "imge": "a"}])
+    found = mistakes(
+        containers=[
+            {**WEB, "memory": "12x", "pids_limit": "many"},
+            {"image": "nginx"},
+            {**WEB},
+            {"name": "api", "imge": "a"},
+        ]
+    )
     assert found == [
         "containers.api.imge: there is no such option; did you mean image?",
         'containers.web.memory: "12x" is not a size; write 512m or 2g',
@@ -40,7 +48,15 @@ def test_one_mistake_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("params", "sentence"),
     [
-        ({"containers": [{**WEB, "published_ports": ["80:80"]}, {"name": "api", "image": "a", "ports": ["127.0.0.1:80:81"]}]}, "published by"),
+        (
+            {
+                "containers": [
+                    {**WEB, "published_ports": ["80:80"]},
+                    {"name": "api", "image": "a", "ports": ["127.0.0.1:80:81"]},
+                ]
+            },
+            "published by",
+        ),
         ({"containers": [{**WEB, "memory": "64m", "memory_swap": "32m"}]}, "memory and swap together"),
         ({"containers": [{**WEB, "memory_swap": "32m"}]}, "needs memory beside it"),
         ({"containers": [{**WEB, "network_mode": "host", "ports": ["80:80"]}]}, "cannot be published with"),
@@ -56,7 +72,10 @@ def test_one_mistake_is_one_line() -> None:
         ({"containers": [{**WEB, "restart_policy": "sometimes"}]}, "is not one of"),
         ({"containers": [{**WEB, "tty": "perhaps"}]}, "is not true or false"),
         ({"containers": ["web"]}, "is not a dictionary"),
-        ({"networks": [{"name": "n1", "ipam_config": [{"subnet": "10.0.0.0/24", "gateway": "10.1.0.1"}]}]}, "is not in the subnet"),
+        (
+            {"networks": [{"name": "n1", "ipam_config": [{"subnet": "10.0.0.0/24", "gateway": "10.1.0.1"}]}]},
+            "is not in the subnet",
+        ),
         ({"networks": [{"name": "host"}]}, "network of the engine itself"),
         ({"images": [{"name": "a", "build": {"path": "/x"}, "load_path": "/y"}]}, "exclude one another"),
         ({"destroy": {"volume": []}}, "did you mean volumes?"),
@@ -72,11 +91,15 @@ def test_refusals(params: dict[str, Any], sentence: str) -> None:
 def test_static_addresses_lie_in_declared_subnets() -> None:
     nets = [{"name": "n1", "ipam_config": [{"subnet": "10.0.0.0/24"}]}]
     joined = [{"name": "n1", "ipv4_address": "10.9.0.5"}]
-    assert any("is not in a subnet" in line for line in mistakes(networks=nets, containers=[{**WEB, "networks": joined}]))
+    assert any(
+        "is not in a subnet" in line for line in mistakes(networks=nets, containers=[{**WEB, "networks": joined}])
+    )
 
 
 def test_the_default_host_address_fills_in_where_none_is_written() -> None:
-    task = spec.read_lists({"default_host_ip": "127.0.0.1", "containers": [{**WEB, "ports": ["80:80", "81", "0.0.0.0:82:82"]}]}, ())
+    task = spec.read_lists(
+        {"default_host_ip": "127.0.0.1", "containers": [{**WEB, "ports": ["80:80", "81", "0.0.0.0:82:82"]}]}, ()
+    )
     assert task.desired[0].fields["published_ports"] == ("127.0.0.1:80:80", "127.0.0.1::81", "0.0.0.0:82:82")
     assert task.warnings == []
 

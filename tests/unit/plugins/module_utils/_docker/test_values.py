@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.slipway.docker.plugins.module_utils._docker import values
 
 SAME = [
@@ -33,11 +34,19 @@ SAME = [
     (values.signal, "term", "SIGTERM"),
     (values.signal, "RTMIN+3", "SIGRTMIN+3"),
     (values.capabilities, ["net_admin", "CAP_NET_ADMIN", "ALL"], ["ALL", "NET_ADMIN"]),
-    (values.ulimits, ["nofile:1:2", "core=0"], [{"Name": "core", "Soft": 0, "Hard": 0}, {"Name": "nofile", "Soft": 1, "Hard": 2}]),
+    (
+        values.ulimits,
+        ["nofile:1:2", "core=0"],
+        [{"Name": "core", "Soft": 0, "Hard": 0}, {"Name": "nofile", "Soft": 1, "Hard": 2}],
+    ),
     (values.exposed, ["80", "90-91/udp"], {"80/tcp": {}, "90/udp": {}, "91/udp": {}}),
     (values.published, ["80"], [("80/tcp", "", "")]),
     (values.published, ["8080:80", "8080:80/tcp"], [("80/tcp", "", "8080")]),
-    (values.published, ["127.0.0.1:8000-8001:80-81/udp"], [("80/udp", "127.0.0.1", "8000"), ("81/udp", "127.0.0.1", "8001")]),
+    (
+        values.published,
+        ["127.0.0.1:8000-8001:80-81/udp"],
+        [("80/udp", "127.0.0.1", "8000"), ("81/udp", "127.0.0.1", "8001")],
+    ),
     (values.published, ["127.0.0.1::80"], [("80/tcp", "127.0.0.1", "")]),
     (values.published, ["[::1]:8080:80"], [("80/tcp", "::1", "8080")]),
     (values.published, ["8000-8010:80"], [("80/tcp", "", "8000-8010")]),
@@ -102,7 +111,9 @@ def test_refusals(read: Any, given: Any, words: str) -> None:
         read(given)
 
 
-@pytest.mark.parametrize("read", [values.size, values.duration, values.name, values.address, values.subnet, values.reference, values.signal])
+@pytest.mark.parametrize(
+    "read", [values.size, values.duration, values.name, values.address, values.subnet, values.reference, values.signal]
+)
 @pytest.mark.parametrize("given", ["", " ", "é", "\0", "a" * 1000, "🚢", "../..", "-", ":", "@", "[", "1" * 400])
 def test_anything_else_is_a_value_or_a_sentence(read: Any, given: str) -> None:
     try:

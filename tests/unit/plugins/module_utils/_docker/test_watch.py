@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.slipway.docker.plugins.module_utils._converge.errors import EngineError
 from ansible_collections.slipway.docker.plugins.module_utils._docker import watch
 
@@ -50,7 +51,7 @@ def test_running_is_enough_when_health_was_not_asked_for() -> None:
 
 
 def test_it_must_stay_up() -> None:
-    with pytest.raises(EngineError, match="did not stay up: exited with exit code 3; its last lines: one . two"):
+    with pytest.raises(EngineError, match=r"did not stay up: exited with exit code 3; its last lines: one . two"):
         wait(Container(RUNNING, {"Status": "exited", "ExitCode": 3}, log=b"one\ntwo\n"), watch=0.1)
 
 
@@ -68,7 +69,7 @@ def test_unhealthy_fails_at_once_with_what_the_check_said() -> None:
 
 
 def test_the_deadline_ends_it() -> None:
-    with pytest.raises(EngineError, match="is still starting after 0.1 s"):
+    with pytest.raises(EngineError, match=r"is still starting after 0\.1 s"):
         wait(Container(health("starting")), healthy=True, deadline=0.1)
 
 
