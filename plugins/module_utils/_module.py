@@ -15,6 +15,7 @@ from ._converge.apply import UNDONE, Journal, apply
 from ._converge.desired import Mistakes, convert_options
 from ._converge.errors import SlipwayError, SpecError
 from ._converge.kind import Kind
+from ._converge.observed import World
 from ._converge.option import Option, argument_spec, looks_secret
 from ._converge.plan import plan
 from ._converge.report import failure, report
@@ -119,11 +120,11 @@ def read_params(options: Sequence[Option], params: Mapping[str, Any]) -> dict[st
 def converge(module: SlipwayModule, task: Task) -> None:
     """Plan, and unless in check mode apply; exit with the report."""
     with Engine(read_connection(module.given())) as engine:
-        world = snapshot(engine, task.desired, task.policy.project, task.policy.destroy)
+        world = snapshot(engine, task.desired, task.policy)
         planned = plan(task.desired, world, task.policy)
         precheck.check(engine, planned, task.desired, world)
         keys = [resource.key for resource in task.desired]
-        for warning in (*task.warnings, *planned.warnings, *_orphan_warnings(task, planned.orphans)):
+        for warning in (*task.warnings, *_registry_warnings(world), *_orphan_warnings(task, planned.orphans)):
             module.warn(warning)
         if module.check_mode or not planned.actions:
             module.leave(**report(planned, None, spec.KINDS), resources=describe.resources(world, keys))
@@ -136,12 +137,20 @@ def converge(module: SlipwayModule, task: Task) -> None:
         result = report(planned, journal, spec.KINDS)
         if journal.failed:
             module.fail(failure(journal), **{**result, **_after_failure(journal)})
-        world = snapshot(engine, task.desired, task.policy.project, task.policy.destroy)
+        world = snapshot(engine, task.desired, task.policy)
         module.leave(**result, resources=describe.resources(world, keys))
 
 
+def _registry_warnings(world: World) -> list[str]:
+    return [
+        f"the registry could not be asked for {reference}, so the image that is here counts: {why}"
+        for reference, why in (world.facts.get("unasked") or {}).items()
+        if ("image", reference) in world.objects
+    ]
+
+
 def _orphan_warnings(task: Task, orphans: Sequence[str]) -> list[str]:
-    if not orphans or task.policy.orphans == "ignore" or task.policy.absent:
+    if not orphans or task.policy.absent:
         return []
     names = ", ".join(orphans)
     return [

@@ -40,6 +40,11 @@ class Policy:
     watch: float = 3.0
     deadline: float = 300.0
 
+    @property
+    def wants_orphans(self) -> bool:
+        """Whether it matters what else is the project's."""
+        return self.absent or self.orphans != "ignore"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -47,7 +52,6 @@ class Plan:
 
     lines: tuple[Line, ...] = ()
     actions: tuple[Action, ...] = ()
-    warnings: tuple[str, ...] = ()
     orphans: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
@@ -79,7 +83,6 @@ class _Planner:
     remade: set = field(default_factory=set)
     leaving: set = field(default_factory=set)
     clearing: dict[tuple, set] = field(default_factory=dict)  # resource -> removals that free its names
-    warnings: list[str] = field(default_factory=list)
     mistakes: Mistakes = field(default_factory=Mistakes)
 
     # -- the whole ---------------------------------------------------------------------------------------------
@@ -109,8 +112,10 @@ class _Planner:
 
     def result(self) -> Plan:
         actions = tuple(sorted(self.actions.values(), key=lambda action: action.phase))
-        orphans = tuple(sorted("/".join(item.key) for item in self.world.orphans if item.key not in self.leaving))
-        return Plan(tuple(self.lines), actions, tuple(self.warnings), orphans)
+        orphans: tuple[str, ...] = ()
+        if self.policy.orphans != "ignore":
+            orphans = tuple(sorted("/".join(item.key) for item in self.world.orphans if item.key not in self.leaving))
+        return Plan(tuple(self.lines), actions, orphans)
 
     # -- one resource ------------------------------------------------------------------------------------------
 

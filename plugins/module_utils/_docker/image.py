@@ -104,9 +104,6 @@ def _making(resource: Resource, observed: Observed | None, world: World) -> tupl
                     f"{resource.place}: the image {quote(reference)} is not on this engine and pull is never; load or build it, or let it be pulled"
                 ]
             )
-        refusal = (world.facts.get("refused") or {}).get(reference)
-        if how == "pull" and refusal:
-            raise SpecError([f"{resource.place}: {refusal}"])
         return Symbol.CREATE, Reason.MISSING, [], [step]
     change = _outdated(how, observed, payload["source"], resource, world)
     return (Symbol.UPDATE, change.reason, [change], [step]) if change else None

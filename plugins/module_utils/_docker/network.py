@@ -95,7 +95,7 @@ OPTIONS = (
     Option("driver_options", "dict", "Options", values.texts, lambda value: dict(value or {}), keyed=True),
     Option("internal", "bool", "Internal", decode=bool, unset=False),
     Option("attachable", "bool", "Attachable", decode=bool, unset=False),
-    Option("enable_ipv6", "bool", "EnableIPv6", unset=False),
+    Option("enable_ipv6", "bool", "EnableIPv6", decode=bool, unset=False),
     Option("ipam_driver", "str", "IPAM.Driver", unset="default"),
     Option("ipam_config", "list", "IPAM.Config", _encode_ipam, _decode_ipam, matches=_ipam_matches, suboptions=IPAM_OPTIONS, elements="dict"),
     Option("labels", "dict", "Labels", values.texts, without_ours, keyed=True),

@@ -1,40 +1,51 @@
 # Copyright: Contributors to the Slipway project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the engine would refuse half way through, found before the first call: ports in use, missing runtimes, too many processors."""
+"""What the engine would refuse half way through, found before the first call: ports and subnets in use,
+missing drivers, images that no registry has."""
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._converge.desired import Mistakes, Resource, join, quote
-from .._converge.errors import SpecError
+from .._converge.errors import EngineError, SpecError
 from .._converge.observed import World
 from .._converge.option import dig
 from .._converge.plan import Plan
-from . import container
+from . import container, image, network, sources
 from .engine import Engine
+from .snapshot import parallel
 from .spec import bindings, overlap
 
-ABOUT_ENGINE = ("cpus", "runtime", "log_driver", "cpuset_cpus")
+REFUSALS = (401, 403, 404)  # a registry's definite no; anything else is left to the pull
+PLUGINS = (
+    ("container", "runtime", "Runtimes"),
+    ("container", "log_driver", "Plugins.Log"),
+    ("network", "driver", "Plugins.Network"),
+    ("volume", "driver", "Plugins.Volume"),
+)
+ABOUT_ENGINE = {option for _kind, option, _path in PLUGINS} | {"cpus", "cpuset_cpus"}
 
 
 def check(engine: Engine, plan: Plan, desired: Sequence[Resource], world: World) -> None:
-    """Raise SpecError when a container that the plan creates, changes or starts cannot work on this engine."""
-    touched = {action.resource for action in plan.actions if action.verb in ("create", "update", "start")}
-    resources = [resource for resource in desired if resource.kind is container.KIND and resource.key in touched]
-    if not resources:
-        return
+    """Raise SpecError when something that the plan pulls, creates, changes or starts cannot work on this engine."""
     mistakes = Mistakes()
+    touched = {action.resource for action in plan.actions if action.verb in ("create", "update", "start")}
+    resources = [resource for resource in desired if resource.key in touched]
     stopped = {action.target for action in plan.actions if action.verb in ("stop", "remove")}
     starting = {action.resource for action in plan.actions if action.verb == "start"}
     for resource in resources:
-        if resource.key in starting:
+        if resource.kind is container.KIND and resource.key in starting:
             _check_ports(resource, stopped, world, mistakes)
+        if resource.kind is network.KIND:
+            _check_subnets(resource, stopped, resources, world, mistakes)
     if any(option in resource.fields for resource in resources for option in ABOUT_ENGINE):
         about = engine.get("/info")
         for resource in resources:
             _check_engine(resource, about, mistakes)
+    _check_pulls(engine, plan, desired, mistakes)
     if mistakes:
         raise SpecError(mistakes.lines)
 
@@ -42,7 +53,7 @@ def check(engine: Engine, plan: Plan, desired: Sequence[Resource], world: World)
 def _check_ports(resource: Resource, stopped: set[str], world: World, mistakes: Mistakes) -> None:
     for ip, port, protocol in bindings(resource):
         for summary in world.facts.get("listed") or ():
-            if summary["Id"] in stopped or summary["Name"] in (resource.name,):
+            if summary["Id"] in stopped or summary["Name"] == resource.name:
                 continue
             held = [
                 item
@@ -50,12 +61,41 @@ def _check_ports(resource: Resource, stopped: set[str], world: World, mistakes: 
                 if str(item.get("PublicPort")) == port and item.get("Type") == protocol
             ]
             if any(overlap(ip, item.get("IP") or "") for item in held):
-                place = join(resource.place, "published_ports")
                 mistakes.add(
-                    place,
-                    f"port {port}/{protocol} is in use by the container {quote(summary['Name'])}; choose another, or remove that one first",
+                    join(resource.place, "published_ports"),
+                    f"port {port}/{protocol} is in use by the container {quote(summary['Name'])}; "
+                    f"choose another, or remove that one first",
                 )
                 break
+
+
+def _check_subnets(
+    resource: Resource, going: set[str], others: Sequence[Resource], world: World, mistakes: Mistakes
+) -> None:
+    """Subnets of one engine must not overlap."""
+    taken = [
+        (raw["Name"], block["Subnet"])
+        for raw in world.facts.get("networks") or ()
+        if raw["Name"] != resource.name and raw["Id"] not in going
+        for block in dig(raw, "IPAM.Config") or ()
+        if block.get("Subnet")
+    ]
+    taken += [
+        (other.name, block["subnet"])
+        for other in others
+        if other.kind is network.KIND and other.name < resource.name
+        for block in other.fields.get("ipam_config") or ()
+        if block.get("subnet")
+    ]
+    for block in resource.fields.get("ipam_config") or ():
+        ours = ipaddress.ip_network(block["subnet"]) if block.get("subnet") else None
+        for name, subnet in taken:
+            theirs = ipaddress.ip_network(subnet, strict=False)
+            if ours is not None and ours.version == theirs.version and ours.overlaps(theirs):
+                mistakes.add(
+                    join(resource.place, "ipam_config"),
+                    f"{quote(str(ours))} overlaps {theirs} of the network {quote(name)}; choose another subnet",
+                )
 
 
 def _check_engine(resource: Resource, about: Mapping[str, Any], mistakes: Mistakes) -> None:
@@ -66,21 +106,38 @@ def _check_engine(resource: Resource, about: Mapping[str, Any], mistakes: Mistak
             join(resource.place, "cpus"),
             f"{cpus / 1e9:g} is more than the engine's {count} processors; write {count} or less",
         )
-    highest = max(
-        (int(item) for item in (resource.fields.get("cpuset_cpus") or "").replace("-", ",").split(",") if item),
-        default=-1,
-    )
+    cpuset = resource.fields.get("cpuset_cpus") or ""
+    highest = max((int(item) for item in cpuset.replace("-", ",").split(",") if item), default=-1)
     if count and highest >= count:
         mistakes.add(
-            join(resource.place, "cpuset_cpus"),
-            f"{quote(resource.fields['cpuset_cpus'])} is beyond the engine's processors 0 to {count - 1}",
+            join(resource.place, "cpuset_cpus"), f"{quote(cpuset)} is beyond the engine's processors 0 to {count - 1}"
         )
-    for option, known in (("runtime", about.get("Runtimes")), ("log_driver", dig(about, "Plugins.Log"))):
-        value = resource.fields.get(option)
-        if (
-            value and known and value not in (*known, "none") and ":" not in value
-        ):  # name:tag is a plugin, which the list may not show
+    for kind, option, place in PLUGINS:
+        known = dig(about, place)
+        value = resource.fields.get(option) if resource.kind.name == kind else None
+        # name:tag is a plugin, which the list may not show; "none" is always there for logs
+        if value and known and value not in (*known, "none") and ":" not in value and "/" not in value:
             mistakes.add(
                 join(resource.place, option),
                 f"{quote(value)} is not known to the engine; it has {', '.join(sorted(known))}",
             )
+
+
+def _check_pulls(engine: Engine, plan: Plan, desired: Sequence[Resource], mistakes: Mistakes) -> None:
+    """Ask the registries for what is to be pulled: a name that is not there is better known now."""
+    pulled = {action.target for action in plan.actions if action.verb == "pull"}
+    resources = [resource for resource in desired if resource.kind is image.KIND and resource.name in pulled]
+
+    def ask(resource: Resource) -> None:
+        try:
+            sources.registry_digest(engine, resource.name)
+        except EngineError as error:
+            if error.status in REFUSALS:
+                mistakes.add(
+                    resource.place,
+                    f"the image {quote(resource.name)} is not in its registry, or may not be pulled: {error}; "
+                    f"check the name, or log in",
+                )
+
+    if resources:
+        parallel([lambda resource=resource: ask(resource) for resource in resources])

@@ -14,16 +14,17 @@ from .._converge.kind import Kind
 from .._converge.observed import Observed, World
 from .._converge.option import dig
 from .._converge.ownership import KEY, PROJECT, managed_of, owner_of
-from .._converge.plan import ASIDE, BESIDE
+from .._converge.plan import ASIDE, BESIDE, Policy
 from . import container, image, network, sources, values, volume
 from .engine import Engine, path
 
 PARALLEL = 8
 
 
-def snapshot(engine: Engine, desired: Sequence[Resource], project: str, named: Iterable[tuple] = ()) -> World:
-    """Return what the engine has of what is desired, needed, named (kind, name) or labelled as the project's."""
-    wanted = {resource.key for resource in desired} | set(map(tuple, named))
+def snapshot(engine: Engine, desired: Sequence[Resource], policy: Policy) -> World:
+    """Return what the engine has of what is desired, needed or named by the policy, and what else is the project's."""
+    project = policy.project
+    wanted = {resource.key for resource in desired} | set(policy.destroy)
     wanted |= {need.key for resource in desired for need in resource.needs}
     kinds = {key[0] for key in wanted}
     reads: dict[str, Callable[[], Any]] = {
@@ -43,7 +44,7 @@ def snapshot(engine: Engine, desired: Sequence[Resource], project: str, named: I
     orphans: list[Observed] = []
     by_name = {resource.key: resource for resource in desired}
 
-    containers = _containers(engine, listed, wanted, project, by_name) if "containers" in lists else []
+    containers = _containers(engine, listed, wanted, policy, by_name) if "containers" in lists else []
     for key, group in _by_key(containers).items():
         current, debris = resolve(group)
         leftovers += debris
@@ -72,7 +73,12 @@ def snapshot(engine: Engine, desired: Sequence[Resource], project: str, named: I
         for tag in resource.intent.get("tag") or ()
     ]
     ids = {reference: images.get(reference)["Id"] for reference in references + tags if images.get(reference)}
-    facts = {"api": engine.version, **sources.facts(engine, desired, objects), "listed": listed.summaries}
+    facts = {
+        "api": engine.version,
+        **sources.facts(engine, desired, objects),
+        "listed": listed.summaries,
+        "networks": lists.get("networks") or [],
+    }
     return World(objects, leftovers, orphans, listed.attached(), ids, facts)
 
 
@@ -154,12 +160,12 @@ class _Images:
 
 
 def _containers(
-    engine: Engine, listed: _Listed, wanted: set, project: str, desired: Mapping[tuple, Resource]
+    engine: Engine, listed: _Listed, wanted: set, policy: Policy, desired: Mapping[tuple, Resource]
 ) -> list[Observed]:
     chosen = []
     for summary in listed.summaries:
-        key = _key_of(summary["Name"], summary.get("Labels") or {}, wanted, project)
-        if key is not None:
+        key = _key_of(summary["Name"], summary.get("Labels") or {}, wanted, policy.project)
+        if key is not None and (("container", key) in wanted or policy.wants_orphans or _on(summary, wanted)):
             chosen.append((key, summary))
     raws = (
         parallel(
@@ -169,12 +175,17 @@ def _containers(
         else []
     )
     found = [
-        observe_container(raw, key, project, listed.names)
+        observe_container(raw, key, policy.project, listed.names)
         for (key, _summary), raw in zip(chosen, raws)
         if raw is not None
     ]
     origins: dict[str, Mapping] = {}
     return [_with_origin(engine, item, desired.get(item.key), origins) for item in found]
+
+
+def _on(summary: Mapping, wanted: set) -> bool:
+    """Whether a container is on a network that this run is about, which might have to be made anew under it."""
+    return any(("network", name) in wanted for name in dig(summary, "NetworkSettings.Networks") or ())
 
 
 def _key_of(name: str, labels: Mapping, wanted: set, project: str) -> str | None:

@@ -17,15 +17,13 @@ from .._converge.errors import EngineError, SpecError
 from . import image, values
 from .engine import Engine, path, sdk
 
-REFUSALS = (401, 403, 404)
-
 
 def facts(engine: Engine, desired: Sequence[Resource], objects: Mapping[tuple, Any]) -> dict[str, Any]:
     """Digests that decide whether an image is up to date: ``sources`` of what we make, ``registry`` of what is offered.
 
-    ``refused`` holds, for images that are not here, a registry's definite no; a registry that cannot be asked is left to the pull.
+    ``unasked`` says, for images whose registry could not be asked, why.
     """
-    found: dict[str, dict] = {"sources": {}, "registry": {}, "refused": {}}
+    found: dict[str, dict] = {"sources": {}, "registry": {}, "unasked": {}}
     mistakes = []
     for resource in desired:
         if resource.kind is not image.KIND or resource.intent.get("state") == "absent":
@@ -36,38 +34,29 @@ def facts(engine: Engine, desired: Sequence[Resource], objects: Mapping[tuple, A
                 found["sources"][resource.name] = _digest(how, resource.intent)
         except OSError as error:
             place = {"build": "build.path", "load": "load_path", "import": "import_path"}[how]
-            mistakes.append(
-                f"{resource.place}.{place}: {quote(error.filename or '')} cannot be read on this host: {error.strerror}; correct the path"
-            )
+            where = f"{quote(error.filename or '')} cannot be read on this host: {error.strerror}"
+            mistakes.append(f"{resource.place}.{place}: {where}; correct the path")
         except ValueError as error:
             mistakes.append(f"{resource.place}: {error}")
-        _ask_registry(engine, resource, how, ("image", resource.name) in objects, found)
+        for reference in _in_question(resource, how, ("image", resource.name) in objects):
+            try:
+                found["registry"][reference] = registry_digest(engine, reference)
+            except EngineError as error:
+                found["unasked"][reference] = str(error)
     if mistakes:
         raise SpecError(mistakes)
     return found
 
 
-def _ask_registry(engine: Engine, resource: Resource, how: str, present: bool, found: dict[str, dict]) -> None:
-    intent, asked = resource.intent, []
-    if (
-        how == "pull"
-        and intent.get("pull") != "never"
-        and "@" not in resource.name
-        and not resource.name.startswith("sha256:")
-        and (intent.get("pull") == "always" or not present)
-    ):
-        # What nobody declared is asked for only when something will be made from it: at pull time.
-        asked += [] if intent.get("implicit") and intent.get("pull") != "always" else [resource.name]
+def _in_question(resource: Resource, how: str, present: bool) -> Iterator[str]:
+    """References whose digest in the registry decides: of images always pulled, and of images to push."""
+    intent = resource.intent
+    fixed = "@" in resource.name or resource.name.startswith("sha256:")
+    if how == "pull" and intent.get("pull") == "always" and present and not fixed:
+        yield resource.name
     if intent.get("push"):
-        asked += [resource.name, *(values.reference(tag) for tag in intent.get("tag") or ())]
-    for reference in asked:
-        try:
-            found["registry"][reference] = registry_digest(engine, reference)
-        except EngineError as error:
-            if error.status in REFUSALS and how == "pull" and not present:
-                found["refused"][reference] = (
-                    f"the image {quote(reference)} was not found in its registry, or may not be pulled: {error}; check the name, or log in"
-                )
+        yield resource.name
+        yield from (values.reference(tag) for tag in intent.get("tag") or ())
 
 
 def registry_digest(engine: Engine, reference: str) -> str:

@@ -25,7 +25,7 @@ def task(params: Mapping[str, Any]) -> spec.Task:
 def planned(engine: FakeEngine, params: Mapping[str, Any]) -> tuple[Plan, Sequence[Resource]]:
     """Plan a task against an engine."""
     read = task(params)
-    world = snapshot(engine, read.desired, read.policy.project, read.policy.destroy)
+    world = snapshot(engine, read.desired, read.policy)
     return plan(read.desired, world, read.policy), read.desired
 
 
