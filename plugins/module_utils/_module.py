@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -94,6 +95,12 @@ def run(options: Sequence[Option], work: Callable[[SlipwayModule], None]) -> Non
         )
     except SlipwayError as error:
         module.fail(str(error), **({"mistakes": error.mistakes} if isinstance(error, SpecError) else {}))
+    except Exception as error:  # a user should read a sentence even where we were wrong
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{where.filename.rpartition('/')[2]}:{where.lineno}"
+        module.fail(
+            f"this is a bug in slipway.docker ({type(error).__name__} at {place}: {error}); please report it with the task"
+        )
 
 
 def read_connection(params: Mapping[str, Any]) -> connection.Address:

@@ -413,17 +413,17 @@ class _Planner:
             return
         if resource.key in self.done or observed is None or not self._may_touch(resource, observed):
             return
-        self._gone(observed, Reason.REQUESTED, resource.intent.get("stop_timeout"))
+        self._gone(observed, Reason.REQUESTED, resource.intent)
 
-    def _gone(self, observed: Observed, reason: Reason, stop_timeout: int | None = None) -> None:
+    def _gone(self, observed: Observed, reason: Reason, intent: Mapping[str, Any] | None = None) -> None:
         if observed.key in self.leaving:
             return
         self.leaving.add(observed.key)
         chain = _Chain(self, observed)
         chain.phase = Phase.SWITCH
         if observed.kind.runs and observed.running:
-            chain.stop(observed, f"stop {observed.kind.name} {observed.called}", stop_timeout)
-        self._remove(chain, observed, observed.called)
+            chain.stop(observed, f"stop {observed.kind.name} {observed.called}", (intent or {}).get("stop_timeout"))
+        self._remove(chain, observed, observed.called, force=bool((intent or {}).get("force")))
         self._finish(chain, Line(Symbol.REMOVE, observed.key, reason, before={"id": observed.id}))
 
     def _orphans(self) -> None:
@@ -453,9 +453,9 @@ class _Planner:
             item.called for item in self.world.leftovers
         }
         for key in sorted(self.leaving):
+            declared = self.by_key.get(key)
             users = sorted(set(self.world.attached.get(key, ())) - going)
-            if users:
-                declared = self.by_key.get(key)
+            if users and not (declared and declared.intent.get("force")):
                 place = (
                     declared.place
                     if declared
@@ -510,10 +510,15 @@ class _Planner:
         payload = {"healthy": healthy, "watch": self.policy.watch, "deadline": deadline, "hidden": _secrets(resource)}
         chain.add("wait", target, f"wait until {resource.kind.name} {resource.name} {words}", payload, waits=True)
 
-    def _remove(self, chain: _Chain, observed: Observed, called: str) -> None:
+    def _remove(self, chain: _Chain, observed: Observed, called: str, force: bool = False) -> None:
         chain.phase = Phase.FINAL
-        target = observed.id if observed.kind.runs or not observed.kind.steps else observed.name
-        chain.add("remove", target, f"remove {observed.kind.name} {called}", {"force": observed.kind.runs})
+        target = observed.name if observed.kind.steps else observed.id
+        chain.add(
+            "remove",
+            target,
+            f"remove {observed.kind.name} {called}",
+            {"force": force or observed.kind.runs},
+        )
 
     def _steps(self, resource: Resource, observed: Observed | None) -> None:
         try:

@@ -67,6 +67,7 @@ class _SshConnection(http.client.HTTPConnection):
         super().__init__("localhost", timeout=address.timeout)
         self.address = address
         self.process: subprocess.Popen | None = None
+        self.complaint = ""  # what ssh had to say, once it is closed
 
     def connect(self) -> None:
         ours, theirs = socket.socketpair()
@@ -81,24 +82,14 @@ class _SshConnection(http.client.HTTPConnection):
         ours.settimeout(self.timeout)
         self.sock = ours
 
-    def complaint(self) -> str:
-        """What ssh had to say before it ended."""
-        if self.process is None or self.process.stderr is None:
-            return ""
-        try:
-            self.process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            return ""
-        return " ".join(self.process.stderr.read().decode(errors="replace").split())
-
     def close(self) -> None:
         super().close()
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait()
-            if self.process.stderr is not None:
-                self.process.stderr.close()
-            self.process = None
+        if self.process is None:
+            return
+        self.process.terminate()
+        _nothing, told = self.process.communicate()
+        self.complaint = " ".join(told.decode(errors="replace").split())
+        self.process = None
 
 
 class Engine:
@@ -247,8 +238,8 @@ class Engine:
                 response = connection.getresponse()
                 break
             except (OSError, http.client.HTTPException) as error:
-                complaint = connection.complaint() if isinstance(connection, _SshConnection) else ""
                 connection.close()
+                complaint = getattr(connection, "complaint", "")
                 if attempt + 1 < tries and not isinstance(error, (socket.timeout, FileNotFoundError, PermissionError)):
                     continue
                 raise self._trouble(error, method, path, complaint) from None

@@ -35,7 +35,7 @@ def snapshot(engine: Engine, desired: Sequence[Resource], policy: Policy) -> Wor
     if "image" in kinds:
         reads["images"] = lambda: engine.get("/images/json", all=0)
     if kinds == {"image"}:
-        reads = {"images": reads["images"]}
+        reads = {name: reads[name] for name in ("containers", "images")}
     lists = dict(zip(reads, parallel(list(reads.values()))))
     listed = _Listed(lists.get("containers") or [])
     images = _Images(lists.get("images") or [])
@@ -79,7 +79,8 @@ def snapshot(engine: Engine, desired: Sequence[Resource], policy: Policy) -> Wor
         "listed": listed.summaries,
         "networks": lists.get("networks") or [],
     }
-    return World(objects, leftovers, orphans, listed.attached(), ids, facts)
+    attached = {**listed.attached(), **listed.made_from(images, references)}
+    return World(objects, leftovers, orphans, attached, ids, facts)
 
 
 def parallel(calls: Sequence[Callable[[], Any]]) -> list[Any]:
@@ -129,6 +130,16 @@ class _Listed:
             for mount in summary.get("Mounts") or ():
                 if mount.get("Type") == "volume" and mount.get("Name"):
                     users.setdefault(("volume", mount["Name"]), []).append(summary["Name"])
+        return users
+
+    def made_from(self, images: _Images, references: Iterable[str]) -> dict[tuple, list[str]]:
+        """("image", reference) -> names of the containers that hold the image, where the reference is its last."""
+        users: dict[tuple, list[str]] = {}
+        for reference in references:
+            raw = images.get(reference) or {}
+            names = [item["Name"] for item in self.summaries if item.get("ImageID") == raw.get("Id")]
+            if names and len(raw.get("RepoTags") or ()) < 2:
+                users["image", reference] = names
         return users
 
 
