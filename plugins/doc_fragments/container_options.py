@@ -183,6 +183,11 @@ options:
     description: Default capabilities to take away; V(ALL) for all.
     type: list
     elements: str
+  groups:
+    description: Further groups of its user, by name or number.
+    type: list
+    elements: str
+    aliases: [group_add]
   security_opts:
     description: Security options, such as V(no-new-privileges).
     type: list

@@ -94,6 +94,7 @@ OPTIONS = (
     Option("privileged", "bool", "HostConfig.Privileged", decode=bool, unset=False),
     Option("capabilities", "list", "HostConfig.CapAdd", values.capabilities, values.capabilities_back, aliases=("cap_add",)),
     Option("cap_drop", "list", "HostConfig.CapDrop", values.capabilities, values.capabilities_back),
+    Option("groups", "list", "HostConfig.GroupAdd", decode=fields.ordered, aliases=("group_add",)),
     Option("security_opts", "list", "HostConfig.SecurityOpt", decode=fields.decode_security, aliases=("security_opt",)),
     Option("read_only", "bool", "HostConfig.ReadonlyRootfs", decode=bool, unset=False),
     Option("devices", "list", "HostConfig.Devices", fields.encode_devices, fields.decode_devices),
