@@ -134,10 +134,15 @@ def convert_options(options: Sequence[Option], params: Any, place: str, mistakes
             if option.required and not any(
                 name in params and params[name] is not None for name in (option.name, *option.aliases)
             ):
-                mistakes.add(join(place, option.name), f"is missing; every {place.split('.')[-1] or 'object'} needs it")
+                mistakes.add(join(place, option.name), f"is missing; every {_singular(place)} needs it")
             elif option.default is not None and option.name not in spec:
                 spec[option.name] = option.default
     return spec
+
+
+def _singular(place: str) -> str:
+    """What stands at a place, in a word: containers.web.networks[0] is a network."""
+    return place.rpartition(".")[2].partition("[")[0].rstrip("s") or "object"
 
 
 def _nearest(name: Any, names: Mapping[str, Option]) -> str:

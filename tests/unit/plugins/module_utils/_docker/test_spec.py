@@ -34,7 +34,7 @@ def test_every_mistake_is_reported_at_once_with_its_place() -> None:
         "containers.api.imge: there is no such option; did you mean image?",
         'containers.web.memory: "12x" is not a size; write 512m or 2g',
         'containers.web.pids_limit: "many" is not a whole number',
-        "containers[1].name: is missing; every containers[1] needs it",
+        "containers[1].name: is missing; every container needs it",
         'containers[2].name: "web" is there twice, first at containers[0]; give each its own',
     ]
 
