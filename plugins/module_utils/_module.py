@@ -131,7 +131,12 @@ def converge(module: SlipwayModule, task: Task) -> None:
         planned = plan(task.desired, world, task.policy)
         precheck.check(engine, planned, task.desired, world)
         keys = [resource.key for resource in task.desired]
-        for warning in (*task.warnings, *_registry_warnings(world), *_orphan_warnings(task, planned.orphans)):
+        for warning in (
+            *task.warnings,
+            *planned.notes,
+            *_registry_warnings(world),
+            *_orphan_warnings(task, planned.orphans),
+        ):
             module.warn(warning)
         if module.check_mode or not planned.actions:
             module.leave(**report(planned, None, spec.KINDS), resources=describe.resources(world, keys))

@@ -118,6 +118,26 @@ def _reference(option: Option, desired: str, current: str, observed: Observed, w
         yield _change(option, short_id(used), short_id(here), reason=Reason.IMAGE_UPDATED)
 
 
+def unclaimed(resource: Resource, observed: Observed) -> Iterator[tuple[Option, Any]]:
+    """Fields of our object that were changed on the living object and that nothing declares.
+
+    An update in place cannot rewrite the label that names what is managed, so a limit that was added in place and
+    then dropped looks like one that somebody else set. It is left alone, and said.
+    """
+    if not observed.ours or observed.managed is None:
+        return
+    for option in resource.kind.fields:
+        if (
+            option.update
+            and not option.derived
+            and option.name not in resource.fields
+            and option.name not in observed.managed
+        ):
+            value = observed.value(option)
+            if value != option.unset:
+                yield option, value
+
+
 def short_id(identity: str | None) -> str:
     """The first twelve digits of an ID, as the docker CLI shows it."""
     return (identity or "").rpartition(":")[2][:12]

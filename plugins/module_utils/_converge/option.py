@@ -39,6 +39,7 @@ class Option:
     - ``read`` / ``write``: for the few fields that do not live at one path.
     - ``keyed``: a dictionary whose keys are managed one by one: keys that were never said are left alone.
     - ``update``: the engine can change it on a living object with one ``update`` call; ``resets``: even back to ``unset``.
+    - ``derived``: the engine fills it in by itself from another field.
     - ``attach``: a dictionary of peers, changed by connecting and disconnecting them one by one.
     - ``unset``: the canonical value of an object for which nothing was said, reached again when the option is dropped.
     - ``inherits``: the path in the observed object's origin (an image's configuration) whose value stands instead.
@@ -58,6 +59,7 @@ class Option:
     keyed: bool = False
     update: bool = False
     resets: bool = False
+    derived: bool = False
     attach: bool = False
     refers: str = ""
     identity: str = ""

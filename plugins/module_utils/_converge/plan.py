@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .action import Action, Change, Line, Phase, Reason, Symbol
-from .compare import compare, peers_match, reaches
+from .action import Action, Change, Line, Phase, Reason, Symbol, show
+from .compare import compare, peers_match, reaches, unclaimed
 from .desired import Mistakes, Resource, join, quote
 from .errors import SpecError
 from .graph import topological
@@ -53,6 +53,7 @@ class Plan:
     lines: tuple[Line, ...] = ()
     actions: tuple[Action, ...] = ()
     orphans: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.lines)
@@ -83,6 +84,7 @@ class _Planner:
     remade: set = field(default_factory=set)
     leaving: set = field(default_factory=set)
     clearing: dict[tuple, set] = field(default_factory=dict)  # resource -> removals that free its names
+    notes: list[str] = field(default_factory=list)
     mistakes: Mistakes = field(default_factory=Mistakes)
 
     # -- the whole ---------------------------------------------------------------------------------------------
@@ -115,7 +117,7 @@ class _Planner:
         orphans: tuple[str, ...] = ()
         if self.policy.orphans != "ignore":
             orphans = tuple(sorted("/".join(item.key) for item in self.world.orphans if item.key not in self.leaving))
-        return Plan(tuple(self.lines), actions, orphans)
+        return Plan(tuple(self.lines), actions, orphans, tuple(self.notes))
 
     # -- one resource ------------------------------------------------------------------------------------------
 
@@ -165,8 +167,13 @@ class _Planner:
             if changes and reason is Reason.CHANGED and len({change.reason for change in changes}) == 1:
                 reason = changes[0].reason
             self._replace(resource, observed, changes, reason)
-        else:
-            self._update(resource, observed, changes)
+            return
+        for option, value in unclaimed(resource, observed):
+            self.notes.append(
+                f"{join(resource.place, option.name)}: is {show(value)} on the engine and nothing declares it, so it is left alone; "
+                f"write {option.name}: {show(option.unset)} to reset it"
+            )
+        self._update(resource, observed, changes)
 
     def _image_in_this_run(self, resource: Resource, observed: Observed, changes: list[Change]) -> list[Change]:
         """An image that this run makes anew is a change, though the engine does not know it yet."""

@@ -80,7 +80,7 @@ OPTIONS = (
     # limits
     Option("memory", "str", "HostConfig.Memory", values.memory, fields.otherwise(0), update=True, unset=0, aliases=("mem_limit",)),
     Option("memory_reservation", "str", "HostConfig.MemoryReservation", values.memory, fields.otherwise(0), update=True, unset=0, aliases=("mem_reservation",)),
-    Option("memory_swap", "str", "HostConfig.MemorySwap", values.swap, fields.otherwise(0), update=True, unset=0, aliases=("memswap_limit",)),
+    Option("memory_swap", "str", "HostConfig.MemorySwap", values.swap, fields.otherwise(0), update=True, derived=True, unset=0, aliases=("memswap_limit",)),
     Option("memory_swappiness", "int", "HostConfig.MemorySwappiness", fields.encode_swappiness, aliases=("mem_swappiness",)),
     Option("cpus", "float", "HostConfig.NanoCpus", values.nano_cpus, fields.otherwise(0), update=True, unset=0),
     Option("cpu_shares", "int", "HostConfig.CpuShares", fields.encode_shares, fields.otherwise(0), update=True, unset=0),

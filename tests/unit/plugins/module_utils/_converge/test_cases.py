@@ -78,6 +78,8 @@ def test_case(path: Path) -> None:
     assert found.text() == (case["plan"] or "").splitlines()
     if "steps" in case:
         assert [action.step for action in found.actions] == case["steps"]
+    if "notes" in case:
+        assert list(found.notes) == case["notes"]
     if "orphaned" in case:
         assert list(found.orphans) == case["orphaned"]
 
