@@ -1,0 +1,61 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The pytest fixtures that tests share. An engine costs half a second, so one serves the session; what is in it goes after each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .engine import Engine, EngineFailed, private_engine
+from .proxy import RecordingProxy
+from .registry import Registry, registry_in
+from .run import Runner
+from .task import Task
+
+
+@pytest.fixture(scope="session")
+def session_engine() -> Iterator[Engine]:
+    """The engine of this session, with the test images; use `engine`, which is cleaned after each test."""
+    try:
+        with private_engine() as engine:
+            engine.import_test_images()
+            yield engine
+    except EngineFailed as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def engine(session_engine: Engine) -> Iterator[Engine]:
+    """A real engine that holds the test images and nothing else."""
+    yield session_engine
+    session_engine.clean()
+
+
+@pytest.fixture(scope="session")
+def registry(session_engine: Engine) -> Iterator[Registry]:
+    """A real registry that the engine can reach."""
+    with registry_in(session_engine) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(engine: Engine) -> Iterator[RecordingProxy]:
+    """A recording proxy before the engine."""
+    with RecordingProxy(engine.socket) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def runner() -> Iterator[Runner]:
+    """Runs modules of the installed collection."""
+    running = Runner()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def task(runner: Runner, proxy: RecordingProxy, engine: Engine) -> Task:
+    """Runs modules through the proxy: `task("containers", project="p", ...)`."""
+    return Task(runner, proxy, engine)
