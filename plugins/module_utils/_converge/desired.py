@@ -174,13 +174,17 @@ def convert(option: Option, value: Any, place: str, mistakes: Mistakes) -> Any:
     return converted
 
 
-def _convert_elements(option: Option, items: list, place: str, mistakes: Mistakes) -> list:
-    if option.suboptions:
-        return [
-            convert_options(option.suboptions, item, f"{place}[{index}]", mistakes) for index, item in enumerate(items)
-        ]
+def _convert_elements(option: Option, items: list, place: str, mistakes: Mistakes) -> list | None:
+    """The items as their type; None when one of them cannot be."""
+    before = len(mistakes.lines)
     element = Option("element", option.elements or "str")
-    return [convert(element, item, f"{place}[{index}]", mistakes) for index, item in enumerate(items)]
+    converted = [
+        convert_options(option.suboptions, item, f"{place}[{index}]", mistakes)
+        if option.suboptions
+        else convert(element, item, f"{place}[{index}]", mistakes)
+        for index, item in enumerate(items)
+    ]
+    return converted if len(mistakes.lines) == before else None
 
 
 def _to_str(value: Any) -> str:

@@ -94,7 +94,7 @@ def encode_networks(items: list[Mapping]) -> dict[str, dict]:
                 raise ValueError(f"a static address on {quote(name)} is not possible; use a network of your own")
             settings["IPAMConfig"] = ipam
         if item.get("aliases"):
-            settings["Aliases"] = list(item["aliases"])
+            settings["Aliases"] = [values.hostname(alias) for alias in item["aliases"]]
         if item.get("links"):
             settings["Links"] = list(item["links"])
         if item.get("driver_opts"):

@@ -91,7 +91,7 @@ def _check(spec: Mapping) -> Iterable[tuple[str, str]]:
 OPTIONS = (
     Option("name", required=True),
     Option("state", choices=("present", "absent"), default="present"),
-    Option("driver", "str", "Driver", unset="bridge"),
+    Option("driver", "str", "Driver", values.plugin, unset="bridge"),
     Option("driver_options", "dict", "Options", values.texts, lambda value: dict(value or {}), keyed=True),
     Option("internal", "bool", "Internal", decode=bool, unset=False),
     Option("attachable", "bool", "Attachable", decode=bool, unset=False),

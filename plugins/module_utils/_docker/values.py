@@ -11,7 +11,7 @@ import ipaddress
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Callable
 
 from .._converge.desired import quote
 
@@ -36,6 +36,7 @@ REFERENCE = re.compile(
     rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[\w][\w.-]{{0,127}})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{{32,}})?"
 )
 IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
+_LABEL = r"[a-zA-Z0-9_](?:[a-zA-Z0-9_-]*[a-zA-Z0-9_])?"
 PROTOCOLS = ("tcp", "udp", "sctp")
 SIGNALS = frozenset(
     ["ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ"]
@@ -300,6 +301,92 @@ def ulimits(value: list[str]) -> list[dict]:
 def ulimits_back(value: Iterable[Mapping] | None) -> tuple[str, ...]:
     """name:soft:hard lines."""
     return tuple(sorted(f"{item['Name']}:{item['Soft']}:{item['Hard']}" for item in value or ()))
+
+
+def hostname(value: str) -> str:
+    """A host's name, which the kernel holds to 64 bytes and DNS to labels of 63."""
+    if not re.fullmatch(rf"{_LABEL}(?:\.{_LABEL})*", value) or len(value) > 63:
+        raise ValueError(f"{quote(value)} is not a host name; use letters, digits, - and ., at most 63")
+    return value
+
+
+def domain(value: str) -> str:
+    """A domain's name."""
+    if value != "." and (not re.fullmatch(rf"{_LABEL}(?:\.{_LABEL})*\.?", value) or len(value) > 253):
+        raise ValueError(f"{quote(value)} is not a domain; write example.org")
+    return value
+
+
+def user(value: str) -> str:
+    """A user, or user:group, by name or number."""
+    if not re.fullmatch(r"[^\s:]+(?::[^\s:]+)?", value):
+        raise ValueError(f"{quote(value)} is not a user; write a name or number, or user:group")
+    return value
+
+
+def absolute(value: str) -> str:
+    """A path in the container."""
+    if not value.startswith("/") or "\0" in value:
+        raise ValueError(f"{quote(value)} is not an absolute path; begin it with /")
+    return value
+
+
+def namespace(*words_allowed: str, shared: bool = True) -> Callable[[str], str]:
+    """An encoder of a namespace's mode: one of some words or, where it can be shared, container:NAME."""
+    choices = [*words_allowed, *(["container:NAME"] if shared else [])]
+
+    def encode(value: str) -> str:
+        word, colon, other = value.partition(":")
+        if value not in words_allowed and not (shared and colon and word == "container" and NAME.fullmatch(other)):
+            raise ValueError(f"{quote(value)} is not a mode; write {' or '.join(choices)}")
+        return value
+
+    return encode
+
+
+def each(encode: Callable[[str], Any]) -> Callable[[list], list]:
+    """An encoder of a list from that of one item."""
+    return lambda items: [encode(item) for item in items]
+
+
+def group(value: str) -> str:
+    """A group by name or number."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?", value):
+        raise ValueError(f"{quote(value)} is not a group; write a name or number")
+    return value
+
+
+def security(value: str) -> str:
+    """A security option, name=value or name:value."""
+    word = re.split("[=:]", value, maxsplit=1)[0]
+    if word not in ("no-new-privileges", "seccomp", "apparmor", "label", "systempaths", "writable-cgroups"):
+        raise ValueError(
+            f"{quote(value)} is not a security option; write no-new-privileges, seccomp=FILE, apparmor=PROFILE or label=VALUE"
+        )
+    return value
+
+
+def sysctls(value: Mapping) -> dict[str, str]:
+    """Kernel parameters by their dotted names."""
+    for key in value:
+        if not re.fullmatch(r"[a-z0-9_-]+(?:[./][A-Za-z0-9_*-]+)+", str(key)):
+            raise ValueError(f"{quote(str(key))} is not a kernel parameter; write net.ipv4.ip_forward")
+    return texts(value)
+
+
+def volumes_from(value: str) -> str:
+    """A container whose volumes are mounted too."""
+    source, _colon, mode = value.partition(":")
+    if not NAME.fullmatch(source) or mode not in ("", "ro", "rw"):
+        raise ValueError(f"{quote(value)} is not a container's name; write NAME or NAME:ro")
+    return value
+
+
+def plugin(value: str) -> str:
+    """The name of a driver, a runtime or a plugin."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_./:@-]*", value):
+        raise ValueError(f"{quote(value)} is not a driver's name")
+    return value
 
 
 # -- ports -----------------------------------------------------------------------------------------------------

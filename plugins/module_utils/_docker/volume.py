@@ -22,7 +22,7 @@ def _check(spec: Mapping) -> Iterable[tuple[str, str]]:
 OPTIONS = (
     Option("name", required=True),
     Option("state", choices=("present", "absent"), default="present"),
-    Option("driver", "str", "Driver", unset="local"),
+    Option("driver", "str", "Driver", values.plugin, unset="local"),
     Option("driver_options", "dict", "Options", values.texts, lambda value: dict(value or {}), keyed=True),
     Option("labels", "dict", "Labels", values.texts, without_ours, keyed=True),
 )
