@@ -12,17 +12,16 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ._converge.action import HIDDEN
-from ._converge.apply import UNDONE, Journal, apply
 from ._converge.desired import Mistakes, convert_options
 from ._converge.errors import SlipwayError, SpecError
+from ._converge.journal import UNDONE, Journal
 from ._converge.kind import Kind
 from ._converge.observed import World
 from ._converge.option import Option, argument_spec, looks_secret
-from ._converge.plan import plan
+from ._converge.plan import Plan, plan
 from ._converge.report import failure, report
-from ._docker import connection, describe, precheck, spec
+from ._docker import connection, describe, spec
 from ._docker.engine import Engine, MissingLibrary
-from ._docker.perform import Performer
 from ._docker.snapshot import snapshot
 from ._docker.spec import Task
 
@@ -125,32 +124,41 @@ def read_params(options: Sequence[Option], params: Mapping[str, Any]) -> dict[st
 
 
 def converge(module: SlipwayModule, task: Task) -> None:
-    """Plan, and unless in check mode apply; exit with the report."""
+    """Plan, and unless in check mode apply; exit with the report.
+
+    What only a change needs is imported where a change begins: a run that finds nothing to do is over sooner.
+    """
     with Engine(read_connection(module.given())) as engine:
         world = snapshot(engine, task.desired, task.policy)
         planned = plan(task.desired, world, task.policy)
-        precheck.check(engine, planned, task.desired, world)
-        keys = [resource.key for resource in task.desired]
-        for warning in (
-            *task.warnings,
-            *planned.notes,
-            *_registry_warnings(world),
-            *_orphan_warnings(task, planned.orphans),
-        ):
+        if planned.actions:
+            from ._docker import precheck
+
+            precheck.check(engine, planned, task.desired, world)
+        for warning in _warnings(task, planned, world):
             module.warn(warning)
-        if module.check_mode or not planned.actions:
-            module.leave(**report(planned, None, spec.KINDS), resources=describe.resources(world, keys))
-        journal = apply(
-            planned.actions,
-            Performer(engine),
-            parallelism=task.settings.get("parallelism") or 8,
-            rollback=task.settings.get("on_failure") != "keep",
-        )
-        result = report(planned, journal, spec.KINDS)
-        if journal.failed:
-            module.fail(failure(journal), **{**result, **_after_failure(journal)})
-        world = snapshot(engine, task.desired, task.policy)
-        module.leave(**result, resources=describe.resources(world, keys))
+        result = report(planned, None, spec.KINDS)
+        if planned.actions and not module.check_mode:
+            result = _carry_out(module, engine, task, planned)
+            world = snapshot(engine, task.desired, task.policy)
+        module.leave(**result, resources=describe.resources(world, [resource.key for resource in task.desired]))
+
+
+def _carry_out(module: SlipwayModule, engine: Engine, task: Task, planned: Plan) -> dict[str, Any]:
+    from ._converge.apply import apply
+    from ._docker.perform import Performer
+
+    parallelism = task.settings.get("parallelism") or 8
+    rollback = task.settings.get("on_failure") != "keep"
+    journal = apply(planned.actions, Performer(engine), parallelism=parallelism, rollback=rollback)
+    result = report(planned, journal, spec.KINDS)
+    if journal.failed:
+        module.fail(failure(journal), **{**result, **_after_failure(journal)})
+    return result
+
+
+def _warnings(task: Task, planned: Plan, world: World) -> list[str]:
+    return [*task.warnings, *planned.notes, *_registry_warnings(world), *_orphan_warnings(task, planned.orphans)]
 
 
 def _registry_warnings(world: World) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .action import HIDDEN, Line, show
-from .apply import DONE, FAILED, STUCK, UNDONE, Journal, seconds_of
+from .journal import DONE, FAILED, STUCK, UNDONE, Journal, seconds_of
 from .kind import Kind
 from .plan import Plan
 

@@ -75,6 +75,11 @@ def source_of(resource: Resource) -> str:
     )
 
 
+def asks_more(resource: Resource) -> bool:
+    """Whether it takes more than a look at the engine to know that the image is up to date."""
+    return source_of(resource) != "pull" or resource.intent.get("pull") == "always" or bool(resource.intent.get("push"))
+
+
 def steps(resource: Resource, observed: Observed | None, world: World) -> Iterable[tuple]:
     """Say what makes the image as desired; raise SpecError when nothing can."""
     making = _making(resource, observed, world)

@@ -15,7 +15,7 @@ from .._converge.observed import Observed, World
 from .._converge.option import dig
 from .._converge.ownership import KEY, PROJECT, managed_of, owner_of
 from .._converge.plan import ASIDE, BESIDE, Policy
-from . import container, image, network, sources, values, volume
+from . import container, image, network, values, volume
 from .engine import Engine, path
 
 PARALLEL = 8
@@ -75,12 +75,21 @@ def snapshot(engine: Engine, desired: Sequence[Resource], policy: Policy) -> Wor
     ids = {reference: images.get(reference)["Id"] for reference in references + tags if images.get(reference)}
     facts = {
         "api": engine.version,
-        **sources.facts(engine, desired, objects),
+        **_sources(engine, desired, objects),
         "listed": listed.summaries,
         "networks": lists.get("networks") or [],
     }
     attached = {**listed.attached(), **listed.made_from(images, references)}
     return World(objects, leftovers, orphans, attached, ids, facts)
+
+
+def _sources(engine: Engine, desired: Sequence[Resource], objects: Mapping[tuple, Observed]) -> Mapping[str, Any]:
+    """Digests of what images are made from, loaded only where an image is more than a name."""
+    if not any(resource.kind is image.KIND and image.asks_more(resource) for resource in desired):
+        return {}
+    from . import sources
+
+    return sources.facts(engine, desired, objects)
 
 
 def parallel(calls: Sequence[Callable[[], Any]]) -> list[Any]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.slipway.docker.plugins.module_utils._converge.apply import Journal, apply
+from ansible_collections.slipway.docker.plugins.module_utils._converge.apply import apply
 from ansible_collections.slipway.docker.plugins.module_utils._converge.desired import Resource
+from ansible_collections.slipway.docker.plugins.module_utils._converge.journal import Journal
 from ansible_collections.slipway.docker.plugins.module_utils._converge.plan import Plan, plan
 from ansible_collections.slipway.docker.plugins.module_utils._docker import spec
 from ansible_collections.slipway.docker.plugins.module_utils._docker.perform import Performer

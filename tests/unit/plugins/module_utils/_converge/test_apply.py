@@ -7,8 +7,9 @@ from __future__ import annotations
 import threading
 
 from ansible_collections.slipway.docker.plugins.module_utils._converge.action import Action, Phase
-from ansible_collections.slipway.docker.plugins.module_utils._converge.apply import FAILED, STUCK, UNDONE, apply
+from ansible_collections.slipway.docker.plugins.module_utils._converge.apply import apply
 from ansible_collections.slipway.docker.plugins.module_utils._converge.errors import EngineError
+from ansible_collections.slipway.docker.plugins.module_utils._converge.journal import FAILED, STUCK, UNDONE
 from ansible_collections.slipway.docker.plugins.module_utils._converge.report import failure
 
 

@@ -1,0 +1,64 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is said in two places is the same in both."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PLAYBOOKS = ROOT / "playbooks"
+# What the playbooks make by themselves, or what only the quickstart has.
+INNER = {
+    "slipway_state",
+    "slipway_copied",
+    "slipway_result",
+    "slipway_plan",
+    "slipway_engine_plan",
+    "slipway_engine_answers",
+}
+HEAD = (
+    "# Copyright: Contributors to the Slipway project\n# GNU General Public License v3.0+ "
+    "(see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)\n"
+)
+SOURCES = [path for folder in ("plugins", "tests", "playbooks") for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def test_the_action_group_has_every_module() -> None:
+    runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())
+    modules = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("[!_]*.py"))
+    assert runtime["action_groups"]["docker"] == modules
+
+
+def test_every_variable_of_the_playbooks_is_documented() -> None:
+    used = {
+        name
+        for path in PLAYBOOKS.rglob("*.yml")
+        for name in re.findall(r"\b(?:slipway|plan)_[a-z_]+\b", path.read_text())
+    }
+    used -= INNER | {path.stem for path in PLAYBOOKS.rglob("*.yml")}
+    documented = set(re.findall(r"`((?:slipway|plan)_[a-z_]+)`", (ROOT / "docs" / "topologies.md").read_text()))
+    assert documented == used
+
+
+def test_every_source_says_whose_it_is() -> None:
+    for path in SOURCES:
+        text = path.read_text()
+        if text:
+            assert text.removeprefix("#!/usr/bin/python\n").startswith(HEAD), path
+            assert "from __future__ import annotations" in text or path.name == "__init__.py", path
+
+
+def test_every_link_in_the_documents_leads_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_yaml_example_in_the_documents_is_yaml() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for block in re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
+            assert yaml.safe_load(block), page.name
