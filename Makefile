@@ -67,7 +67,7 @@ molecule: $(VENV)/.test $(INSTALLED) | packages ## one scenario: make molecule S
 	$(BIN)/molecule test -s $(SCENARIO) $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.bench $(INSTALLED) | packages ## how long it takes, beside community.docker and Compose
+bench: $(VENV)/.test $(INSTALLED) | packages ## how long it takes, beside community.docker and Compose
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
 .PHONY: lint
@@ -112,11 +112,6 @@ $(VENV)/.quickstart: requirements/quickstart.txt requirements/constraints.txt $(
 
 $(VENV)/.test: requirements/test.txt requirements/lint.txt $(VENV)/.quickstart
 	@echo "Installing the test tools in .venv"
-	@$(PIP) -r $<
-	@touch $@
-
-$(VENV)/.bench: requirements/bench.txt $(VENV)/.test
-	@echo "Installing community.docker in .venv, for comparison"
 	@$(PIP) -r $<
 	@touch $@
 

@@ -18,10 +18,11 @@ BIN = Path(sys.executable).parent
 WANTED = ("LICENSE", "README.md", "docs", "meta", "playbooks", "plugins", "roles", "changelogs")
 
 
-def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a program of this environment in an empty home, so that no setting of the machine counts."""
+def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of this environment to its end."""
     return subprocess.run(
         [str(word) for word in command],
+        cwd=cwd,
         env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", **environment},
         capture_output=True,
         text=True,
@@ -68,6 +69,7 @@ def test_galaxy_takes_it(archive: Path, tmp_path: Path) -> None:
         "-m",
         "galaxy_importer.main",
         archive,
+        cwd=tmp_path,  # where it leaves its result
         HOME=str(tmp_path),
         GALAXY_IMPORTER_CONFIG=str(Path(__file__).with_name("galaxy-importer.cfg")),
     )

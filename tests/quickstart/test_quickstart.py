@@ -84,7 +84,9 @@ class Host:
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A host in a lab of its own."""
-    done = subprocess.run([str(HOSTS / "up"), "quick=bookworm"], env=environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(HOSTS / "up"), "quick=bookworm"], env=environment(), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         pytest.fail(done.stderr, pytrace=False)
     yield Host(tmp_path_factory.mktemp("quickstart"))
