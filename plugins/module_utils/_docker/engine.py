@@ -154,21 +154,9 @@ class Engine:
                 return None
             raise
 
-    def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None,
-        body: Any = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        versioned: bool = True,
-    ) -> Any:
-        """Make one call and return the answer's document (None when it has none). Raises EngineError."""
-        with self.answer(
-            method, path, query=query, body=body, headers=headers, timeout=timeout, versioned=versioned
-        ) as response:
+    def call(self, method: str, path: str, **options: Any) -> Any:
+        """Make one call, with the options of ``answer``, and return the answer's document (None when it has none)."""
+        with self.answer(method, path, **options) as response:
             data = self._read(response, method, path)
         if not data:
             return None
