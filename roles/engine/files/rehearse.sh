@@ -10,6 +10,7 @@ while [ ! -d "$near" ]; do near=$(dirname "$near"); done
 find "$near" -maxdepth 1 -name '.engine-rehearsal.*' -mmin +60 -exec rm -rf {} +
 work=$(mktemp -d "$near/.engine-rehearsal.XXXXXX")
 trap 'rm -rf "$work"' EXIT
+chmod 0711 "$work"  # user namespaces must be able to pass
 cat >"$work/daemon.json"
 mkdir "$work/etc"
 cp -a /etc/. "$work/etc"
@@ -34,7 +35,8 @@ unshare --mount --pid --net --fork --mount-proc sh -c '
   done
   # A daemon looks at the log driver and its options only when it makes a container.
   tar -cf - -T /dev/null | ask import - rehearsal >/dev/null || fail "it cannot store an image"
-  complaint=$(ask create rehearsal /nothing 2>&1 >/dev/null) || fail "$complaint"
+  complaint=$(ask create rehearsal /nothing 2>&1 >/dev/null) ||
+    fail "${complaint:-$(sed -n "\$s/.*msg=//p" "$work/log")}"
   kill $daemon
   wait $daemon
 '
