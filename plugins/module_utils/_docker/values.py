@@ -332,12 +332,14 @@ def absolute(value: str) -> str:
 
 
 def namespace(*words_allowed: str, shared: bool = True) -> Callable[[str], str]:
-    """An encoder of a namespace's mode: one of some words or, where it can be shared, container:NAME."""
+    """An encoder of a namespace's mode: one of some words, nothing for the engine's default or, where it can be shared, container:NAME."""
     choices = [*words_allowed, *(["container:NAME"] if shared else [])]
 
     def encode(value: str) -> str:
         word, colon, other = value.partition(":")
-        if value not in words_allowed and not (shared and colon and word == "container" and NAME.fullmatch(other)):
+        if value not in ("", *words_allowed) and not (
+            shared and colon and word == "container" and NAME.fullmatch(other)
+        ):
             raise ValueError(f"{quote(value)} is not a mode; write {' or '.join(choices)}")
         return value
 

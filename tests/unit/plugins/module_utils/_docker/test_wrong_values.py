@@ -55,7 +55,7 @@ BY_OPTION: dict[str, list[Any]] = {
     "devices": [["null"], ["/dev/null:null:rwm"], ["/dev/a:/dev/b:x"], ["/a:/b:r:w"]],
     "sysctls": [{"": "1"}, {"Net Core": "1"}, {"net.ipv4.ip_forward": {}}],
     "runtime": ["", "a b"],
-    "pid_mode": ["hots", "container:", ""],
+    "pid_mode": ["hots", "container:"],
     "ipc_mode": ["shared", "container:"],
     "uts": ["private"],
     "userns_mode": ["private"],
