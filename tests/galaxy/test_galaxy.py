@@ -48,17 +48,24 @@ def test_the_archive_holds_what_users_need(archive: Path) -> None:
     assert size < 2_000_000
 
 
-def test_it_installs_into_an_empty_path(archive: Path, tmp_path: Path) -> None:
-    done = run(BIN / "ansible-galaxy", "collection", "install", archive, "--offline", "-p", tmp_path)
+@pytest.fixture(scope="module")
+def installed(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An empty path into which the collection was installed; where else it may be installed must not matter."""
+    path = str(tmp_path_factory.mktemp("installed"))
+    command = [BIN / "ansible-galaxy", "collection", "install", archive, "--offline", "-p", path]
+    done = run(*command, ANSIBLE_COLLECTIONS_PATH=path)
     assert done.returncode == 0, done.stderr
-    done = run(BIN / "ansible-doc", "--json", "slipway.docker.containers", ANSIBLE_COLLECTIONS_PATH=str(tmp_path))
+    return path
+
+
+def test_it_installs_into_an_empty_path(installed: str) -> None:
+    done = run(BIN / "ansible-doc", "--json", "slipway.docker.containers", ANSIBLE_COLLECTIONS_PATH=installed)
     assert "slipway.docker.containers" in json.loads(done.stdout)
 
 
-def test_every_playbook_parses(archive: Path, tmp_path: Path) -> None:
-    run(BIN / "ansible-galaxy", "collection", "install", archive, "--offline", "-p", tmp_path)
+def test_every_playbook_parses(installed: str) -> None:
     names = sorted(f"slipway.docker.{path.stem}" for path in (ROOT / "playbooks").glob("*.yml"))
-    done = run(BIN / "ansible-playbook", "--syntax-check", *names, ANSIBLE_COLLECTIONS_PATH=str(tmp_path))
+    done = run(BIN / "ansible-playbook", "--syntax-check", *names, ANSIBLE_COLLECTIONS_PATH=installed)
     assert done.returncode == 0, done.stderr
     assert len(names) >= 4
 
