@@ -58,3 +58,11 @@ def test_sources_run_on_python_3_9(path: Path) -> None:
         return
     ast.parse(path.read_text(), feature_version=(3, 9))
     assert "from __future__ import annotations" in path.read_text()
+
+
+@pytest.mark.parametrize("path", sorted((UTILS / CORE).glob("*.py")), ids=lambda path: path.name)
+def test_the_core_names_no_kind(path: Path) -> None:
+    """What the core knows of a kind, it knows from the kind."""
+    words = {"container", "network", "volume", "image", "machine", "disk"}
+    constants = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+    assert not words & {value for value in constants if isinstance(value, str)}

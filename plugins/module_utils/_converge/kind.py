@@ -54,6 +54,10 @@ def _nothing(*_args: Any) -> Iterable:
     return ()
 
 
+def _unconnected(*_args: Any) -> Mapping:
+    return {}
+
+
 def _unchanged(document: dict, *_args: Any) -> dict:
     return document
 
@@ -70,6 +74,7 @@ class Kind:
     - ``steps(resource, observed, policy)``: for kinds that are not created and updated: yields (symbol, reason, changes, [Step]).
     - ``runs``: objects of this kind are started and stopped.
     - ``carry(document, observed)``: what a replacement takes over from the old object (anonymous volumes).
+    - ``endpoint(observed, peer)``: the settings with which an object is connected to a peer, as a connect takes them.
     - ``complete(document, observed)``: fields the engine wants beside those that change in an update.
     """
 
@@ -85,6 +90,7 @@ class Kind:
     check: Callable[[Mapping], Iterable[tuple[str, str]]] = _nothing
     steps: Callable | None = None
     carry: Callable[..., dict] = _unchanged
+    endpoint: Callable[..., Mapping] = _unconnected
     complete: Callable[..., dict] = _unchanged
     by_name: Mapping[str, Option] = field(init=False, repr=False, compare=False, default=None)
 

@@ -83,6 +83,7 @@ class _Planner:
     done: dict[tuple, tuple[str, ...]] = field(default_factory=dict)  # resource -> ids whose end others wait for
     remade: set = field(default_factory=set)
     leaving: set = field(default_factory=set)
+    removals: dict[str, bool] = field(default_factory=dict)  # ids of final removals -> whether the object runs
     clearing: dict[tuple, set] = field(default_factory=dict)  # resource -> removals that free its names
     notes: list[str] = field(default_factory=list)
     mistakes: Mistakes = field(default_factory=Mistakes)
@@ -91,8 +92,7 @@ class _Planner:
 
     def run(self) -> None:
         self.by_key = {resource.key: resource for resource in sorted(self.desired, key=lambda item: item.key)}
-        rank = {kind: index for index, kind in enumerate(("image", "volume", "network"))}
-        start = sorted(self.by_key, key=lambda key: (rank.get(key[0], len(rank)), key))
+        start = sorted(self.by_key, key=lambda key: (_rank(self.by_key[key].kind), key))
         edges = {key: [need.key for need in self.by_key[key].needs] for key in start}
         order = topological(edges)
         self._leftovers()
@@ -204,7 +204,7 @@ class _Planner:
         self._make(chain, resource, resource.name)
         if resource.kind.runs and resource.intent.get("state") in RUNNING_STATES:
             self._start(chain, resource, resource.name)
-        self._finish(chain, Line(Symbol.CREATE, resource.key, Reason.MISSING, after=self._shown(resource)))
+        self._finish(chain, Line(Symbol.CREATE, resource.key, Reason.MISSING, after=resource.fields))
 
     def _make(self, chain: _Chain, resource: Resource, name: str, observed: Observed | None = None) -> None:
         """Create an object under a name and connect it to its further peers."""
@@ -228,7 +228,7 @@ class _Planner:
             undo=("remove", name, f"remove {kind.name} {name}", {"force": True}),
         )  # fmt: skip
         for peer in list(resource.peers)[1:]:
-            chain.connect(peer, name, resource.peers[peer])
+            chain.connect(kind, peer, name, resource.peers[peer])
 
     def _replace(self, resource: Resource, observed: Observed, changes: list[Change], reason: Reason) -> None:
         if resource.kind.replace is Replace.IN_PLACE:
@@ -288,8 +288,8 @@ class _Planner:
         chain.phase = Phase.SWITCH
         reconnect = []
         for peer in sorted(peers, key=lambda item: item.called):
-            settings = _endpoint(peer, resource.name)
-            chain.disconnect(resource.name, peer.id, settings, peer.called)
+            settings = peer.kind.endpoint(peer, resource.name)
+            chain.disconnect(peer.kind, resource.name, peer.id, settings, peer.called)
             wanted = self.by_key.get(peer.key)
             if wanted is None or not wanted.peers or resource.name in wanted.peers:
                 reconnect.append(
@@ -302,7 +302,7 @@ class _Planner:
         chain.add("remove", observed.id, f"remove {kind} {resource.name}", {}, undo=undo)
         self._make(chain, resource, resource.name)
         for peer, settings in reconnect:
-            chain.connect(resource.name, peer.id, settings, peer.called)
+            chain.connect(peer.kind, resource.name, peer.id, settings, peer.called)
         self.remade.add(resource.key)
         self._finish(chain, Line(Symbol.REPLACE, resource.key, reason, tuple(changes), note=self._adopted(observed)))
 
@@ -371,10 +371,10 @@ class _Planner:
             if peer in said and peers_match(option, {peer: said[peer]}, {peer: current[peer]}, observed)
         }
         for peer in sorted(set(current) - kept):
-            chain.disconnect(peer, observed.id, _endpoint(observed, peer), resource.name)
+            chain.disconnect(observed.kind, peer, observed.id, observed.kind.endpoint(observed, peer), resource.name)
         for peer in said:
             if peer not in kept:
-                chain.connect(peer, observed.id, resource.peers[peer], resource.name)
+                chain.connect(observed.kind, peer, observed.id, resource.peers[peer], resource.name)
 
     def _run_state(self, chain: _Chain, resource: Resource, observed: Observed) -> list[Change]:
         state, kind, name = resource.intent.get("state"), resource.kind.name, resource.name
@@ -488,12 +488,12 @@ class _Planner:
             )
 
     def _order_removals(self) -> None:
-        """Containers go before the networks and volumes they use."""
-        removals = [action for action in self.actions.values() if action.phase is Phase.FINAL]
-        users = frozenset(action.id for action in removals if action.resource[0] == "container")
-        for action in removals:
-            if action.resource[0] != "container":
-                self.actions[action.id] = replace(action, needs=action.needs | users)
+        """What runs goes before what it uses."""
+        users = frozenset(identity for identity, runs in self.removals.items() if runs)
+        for identity, runs in self.removals.items():
+            if not runs:
+                action = self.actions[identity]
+                self.actions[identity] = replace(action, needs=action.needs | users)
 
     # -- pieces ------------------------------------------------------------------------------------------------
 
@@ -526,6 +526,7 @@ class _Planner:
             f"remove {observed.kind.name} {called}",
             {"force": force or observed.kind.runs},
         )
+        self.removals[chain.ids[-1]] = observed.kind.runs
 
     def _steps(self, resource: Resource, observed: Observed | None) -> None:
         try:
@@ -567,10 +568,6 @@ class _Planner:
         if observed.ours:
             return ""
         return f"taken over from {observed.owner}" if observed.owner else "adopted, nobody owned it"
-
-    @staticmethod
-    def _shown(resource: Resource) -> Mapping[str, Any]:
-        return resource.fields
 
 
 class _Chain:
@@ -624,32 +621,29 @@ class _Chain:
         back = ("start", observed.id, f"start {observed.kind.name} {observed.called} again", {})
         self.add("stop", observed.id, words, {"timeout": timeout}, undo=back)
 
-    def connect(self, peer: str, target: str, settings: Mapping, called: str = "") -> None:
-        """Connect an object to a peer (a network)."""
-        words = f"connect {called or target} to {peer}"
-        self.add(
-            "connect", peer, words, {"kind": "network", "container": target, "settings": settings},
-            undo=("disconnect", peer, f"disconnect {called or target} from {peer}", {"kind": "network", "container": target}),
-        )  # fmt: skip
+    def connect(self, kind: Kind, peer: str, target: str, settings: Mapping, called: str = "") -> None:
+        """Connect an object of a kind to a peer; undone by disconnecting it."""
+        there, back = _connection(kind, peer, target, settings, called or target)
+        self.add(*there, undo=back)
 
-    def disconnect(self, peer: str, target: str, settings: Mapping, called: str = "") -> None:
+    def disconnect(self, kind: Kind, peer: str, target: str, settings: Mapping, called: str = "") -> None:
         """Disconnect an object from a peer; undone by connecting it with the same settings."""
-        words = f"disconnect {called or target} from {peer}"
-        self.add(
-            "disconnect", peer, words, {"kind": "network", "container": target},
-            undo=("connect", peer, f"connect {called or target} to {peer} again", {"kind": "network", "container": target, "settings": settings}),
-        )  # fmt: skip
+        back, there = _connection(kind, peer, target, settings, called or target)
+        self.add(*there, undo=back)
 
 
-def _endpoint(observed: Observed, peer: str) -> Mapping:
-    """The settings an object has on a network, less what the engine filled in by itself."""
-    shown = (dig(observed.raw, "NetworkSettings.Networks") or {}).get(peer) or {}
-    settings = {key: shown[key] for key in ("IPAMConfig", "Links", "DriverOpts") if shown.get(key)}
-    own = (observed.id[:12], dig(observed.raw, "Config.Hostname"))
-    aliases = [alias for alias in shown.get("Aliases") or () if alias not in own]
-    if aliases:
-        settings["Aliases"] = aliases
-    return settings
+def _connection(kind: Kind, peer: str, target: str, settings: Mapping, called: str) -> tuple[tuple, tuple]:
+    """(verb, target, step, payload) of a connect and of its inverse."""
+    ends = {"kind": kind.name, "peer": peer}
+    return (
+        ("connect", target, f"connect {called} to {peer}", {**ends, "settings": settings}),
+        ("disconnect", target, f"disconnect {called} from {peer}", ends),
+    )
+
+
+def _rank(kind: Kind) -> int:
+    """What is fetched comes first, what runs last."""
+    return 0 if kind.steps else 2 if kind.runs else 1
 
 
 def _secrets(resource: Resource) -> tuple[str, ...]:

@@ -281,5 +281,6 @@ KIND = Kind(
     needs=_needs,
     check=_check,
     carry=_carry,
+    endpoint=fields.endpoint,
     complete=_complete,
 )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._converge.desired import quote
+from .._converge.observed import Observed
 from .._converge.option import dig
 from . import values
 
@@ -112,6 +113,12 @@ def read_networks(raw: Mapping) -> dict[str, dict]:
         settings["Aliases"] = [alias for alias in settings.get("Aliases") or () if alias not in own]
         shown[name] = settings
     return shown
+
+
+def endpoint(observed: Observed, network: str) -> dict[str, Any]:
+    """The settings a container has on a network, less what the engine filled in by itself."""
+    shown = read_networks(observed.raw).get(network) or {}
+    return {key: shown[key] for key in ("IPAMConfig", "Links", "DriverOpts", "Aliases") if shown.get(key)}
 
 
 def decode_networks(networks: Mapping | None) -> dict[str, dict]:

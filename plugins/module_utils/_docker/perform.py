@@ -38,12 +38,12 @@ class Performer:
             ("container", "pause"): lambda a: self._post(a, "pause"),
             ("container", "unpause"): lambda a: self._post(a, "unpause"),
             ("container", "update"): self._update,
+            ("container", "connect"): self._connect,
+            ("container", "disconnect"): self._disconnect,
             ("container", "wait"): self._wait,
             ("container", "remove"): lambda a: self._remove("containers", a, force=a.payload.get("force")),
             ("network", "create"): self._create_network,
             ("network", "remove"): lambda a: self._remove("networks", a),
-            ("network", "connect"): self._connect,
-            ("network", "disconnect"): self._disconnect,
             ("volume", "create"): self._create_volume,
             ("volume", "remove"): lambda a: self._remove("volumes", a),
             ("image", "pull"): self._pull,
@@ -110,12 +110,12 @@ class Performer:
         return self.engine.call("POST", "/volumes/create", body=document)
 
     def _connect(self, action: Action) -> Any:
-        body = {"Container": action.payload["container"], "EndpointConfig": action.payload["settings"]}
-        return self.engine.call("POST", path("networks", action.target, "connect"), body=body)
+        body = {"Container": action.target, "EndpointConfig": action.payload["settings"]}
+        return self.engine.call("POST", path("networks", action.payload["peer"], "connect"), body=body)
 
     def _disconnect(self, action: Action) -> Any:
-        body = {"Container": action.payload["container"], "Force": False}
-        return self.engine.call("POST", path("networks", action.target, "disconnect"), body=body)
+        body = {"Container": action.target, "Force": False}
+        return self.engine.call("POST", path("networks", action.payload["peer"], "disconnect"), body=body)
 
     # -- images ------------------------------------------------------------------------------------------------
 
