@@ -30,11 +30,3 @@ class EngineError(SlipwayError):
     def __init__(self, message: str, status: int = 0) -> None:
         self.status = status
         super().__init__(message)
-
-
-class ApplyError(SlipwayError):
-    """An action failed; ``journal`` says what was done and what was undone."""
-
-    def __init__(self, message: str, journal: object) -> None:
-        self.journal = journal
-        super().__init__(message)

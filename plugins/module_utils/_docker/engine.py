@@ -116,10 +116,6 @@ class Engine:
         while self._open:
             self._open.pop().close()
 
-    def at_least(self, major: int, minor: int) -> bool:
-        """Whether the negotiated API version is that new."""
-        return self.version >= (major, minor)
-
     def _negotiate(self) -> tuple[int, int]:
         self.about: Mapping[str, Any] = self.call("GET", "/version", versioned=False)
         newest = _version(self.about.get("ApiVersion") or "1.24")

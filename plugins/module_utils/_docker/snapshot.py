@@ -74,7 +74,6 @@ def snapshot(engine: Engine, desired: Sequence[Resource], policy: Policy) -> Wor
     ]
     ids = {reference: images.get(reference)["Id"] for reference in references + tags if images.get(reference)}
     facts = {
-        "api": engine.version,
         **_sources(engine, desired, objects),
         "listed": listed.summaries,
         "networks": lists.get("networks") or [],

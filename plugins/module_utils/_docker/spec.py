@@ -91,15 +91,12 @@ def _task(spec: Mapping[str, Any], resources: list[Resource], mistakes: Mistakes
     if mistakes:
         raise SpecError(mistakes.lines)
     resources += _implied_images(resources)
-    destroy = spec.get("destroy") or {}
-    named = {("volume", name) for name in destroy.get("volumes") or ()} if isinstance(destroy, Mapping) else set()
-    named |= (
-        {("image", values.reference(name)) for name in destroy.get("images") or ()}
-        if isinstance(destroy, Mapping)
-        else set()
-    )
-    if destroy is True:
-        named |= {resource.key for resource in resources}
+    destroy = spec.get("destroy")
+    if isinstance(destroy, Mapping):  # the lists' own names; a module for one object says true or false of that object
+        named = {("volume", name) for name in destroy.get("volumes") or ()}
+        named |= {("image", values.reference(name)) for name in destroy.get("images") or ()}
+    else:
+        named = {resource.key for resource in resources} if destroy else set()
     policy = Policy(
         project=spec.get("project") or "default",
         absent=spec.get("state") == "absent",
