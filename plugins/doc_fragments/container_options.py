@@ -38,6 +38,10 @@ options:
     description: Replace the container in every run.
     type: bool
     default: false
+  update_order:
+    description: The order of this container's replacement, when it is another than O(update_config.order).
+    type: str
+    choices: [stop-first, start-first]
   comparisons:
     description:
       - How an option is compared, by its name; V(*) stands for all others.

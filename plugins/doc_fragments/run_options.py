@@ -18,10 +18,34 @@ options:
   on_failure:
     description:
       - What happens to what was already done when a step fails.
-      - V(rollback) undoes it, so that what ran before runs on. V(keep) leaves it for you to look at.
+      - V(rollback) undoes all of it, so that what ran before runs on.
+      - V(pause) keeps the objects that are through, and undoes what was begun and not finished. Run again to go on.
+      - V(keep) undoes nothing and leaves everything for you to look at.
     type: str
-    choices: [rollback, keep]
+    choices: [rollback, pause, keep]
     default: rollback
+  update_config:
+    description: How running containers are exchanged for new ones, where there are several.
+    type: dict
+    suboptions:
+      parallelism:
+        description: How many are exchanged at a time; the next one has its turn when one is through. V(0) is all at once.
+        type: int
+        default: 0
+      order:
+        description:
+          - V(stop-first) stops the old container before the new one starts.
+          - V(start-first) stops it when the new one is well, so that one of them runs at any time. Not for containers with a
+            fixed port of the host or a static address, which two cannot hold.
+        type: str
+        choices: [stop-first, start-first]
+        default: stop-first
+      max_failures:
+        description:
+          - So many objects may fail. Each gets back what ran before, what depends on it is held back, and the others go on.
+          - The task fails all the same, for not everything is as declared. One failure more and O(on_failure) has its way with all.
+        type: int
+        default: 0
   parallelism:
     description: How many calls are made to the engine at once.
     type: int

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +15,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ._converge.action import HIDDEN
 from ._converge.desired import Mistakes, convert_options
 from ._converge.errors import SlipwayError, SpecError
-from ._converge.journal import UNDONE, Journal
+from ._converge.journal import UNDONE
 from ._converge.kind import Kind
 from ._converge.observed import World
 from ._converge.option import Option, argument_spec, looks_secret
-from ._converge.plan import Plan, plan
+from ._converge.plan import ROLLBACK, Plan, plan
 from ._converge.report import failure, report
 from ._docker import connection, describe, spec
 from ._docker.engine import Engine, MissingLibrary
@@ -129,31 +130,73 @@ def converge(module: SlipwayModule, task: Task) -> None:
     What only a change needs is imported where a change begins: a run that finds nothing to do is over sooner.
     """
     with Engine(read_connection(module.given())) as engine:
-        world = snapshot(engine, task.desired, task.policy)
-        planned = plan(task.desired, world, task.policy)
-        if planned.actions:
-            from ._docker import precheck
-
-            precheck.check(engine, planned, task.desired, world)
+        planned, world = _look(engine, task)
+        if planned.actions and not module.check_mode:
+            planned, world, result = _change(module, engine, task)
+        else:
+            result = _foretold(task, planned)
         for warning in _warnings(task, planned, world):
             module.warn(warning)
-        result = report(planned, None, spec.KINDS)
-        if planned.actions and not module.check_mode:
-            result = _carry_out(module, engine, task, planned)
-            world = snapshot(engine, task.desired, task.policy)
         module.leave(**result, resources=describe.resources(world, [resource.key for resource in task.desired]))
 
 
+def _look(engine: Engine, task: Task) -> tuple[Plan, World]:
+    world = snapshot(engine, task.desired, task.policy)
+    planned = plan(task.desired, world, task.policy)
+    if planned.actions:
+        from ._docker import precheck
+
+        precheck.check(engine, planned, task.desired, world)
+    return planned, world
+
+
+def _foretold(task: Task, planned: Plan) -> dict[str, Any]:
+    """The report before anything is done; raises SlipwayError when another plan was approved."""
+    result = report(planned, None, spec.KINDS)
+    approved = task.settings.get("plan_id")
+    if approved and planned and result["plan_id"] != approved:
+        lines = "\n".join(result["plan"])
+        raise SlipwayError(
+            f"plan_id: {approved} was approved, and the plan is {result['plan_id']} by now, so nothing was touched. "
+            f"Look at the new plan and approve it:\n{lines}"
+        )
+    return result
+
+
+def _change(module: SlipwayModule, engine: Engine, task: Task) -> tuple[Plan, World, dict[str, Any]]:
+    """Hold the lock, look again, for another run may have been at work, and carry out the plan."""
+    from ._converge.lock import locked
+
+    with locked(engine.identity, task.policy.project, patience=task.settings["lock_timeout"]):
+        planned, world = _look(engine, task)
+        result = _foretold(task, planned)
+        if planned.actions:
+            result = _carry_out(module, engine, task, planned)
+            world = snapshot(engine, task.desired, task.policy)
+    return planned, world, result
+
+
 def _carry_out(module: SlipwayModule, engine: Engine, task: Task, planned: Plan) -> dict[str, Any]:
-    from ._converge.apply import apply
+    from ._converge.apply import Run
     from ._docker.perform import Performer
 
-    parallelism = task.settings.get("parallelism") or 8
-    rollback = task.settings.get("on_failure") != "keep"
-    journal = apply(planned.actions, Performer(engine), parallelism=parallelism, rollback=rollback)
+    settings = task.settings
+    perform = Performer(engine)
+    on_failure = settings.get("on_failure") or ROLLBACK
+    run = Run(
+        perform,
+        parallelism=settings.get("parallelism") or 8,
+        on_failure=on_failure,
+        max_failures=(settings.get("update_config") or {}).get("max_failures") or 0,
+        ready=perform.ready,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, _frame: run.interrupt(f"interrupted by {signal.Signals(number).name}"))
+    journal = run(planned.actions)
     result = report(planned, journal, spec.KINDS)
-    if journal.failed:
-        module.fail(failure(journal), **{**result, **_after_failure(journal)})
+    if not journal.whole:
+        undone = [entry.action.step for entry in journal.of(UNDONE)]
+        module.fail(failure(journal, on_failure), **result, undone=undone)
     return result
 
 
@@ -176,12 +219,6 @@ def _orphan_warnings(task: Task, orphans: Sequence[str]) -> list[str]:
     return [
         f"orphans of the project {task.policy.project}, which nothing declares any more: {names}; orphans: remove takes containers and networks away"
     ]
-
-
-def _after_failure(journal: Journal) -> dict[str, Any]:
-    undone = [entry.action.step for entry in journal.of(UNDONE)]
-    stands = bool(journal.committed)
-    return {"undone": undone, "changed": stands or (not undone and bool(journal.of("done")))}
 
 
 def converge_one(kind: Kind, own: Sequence[Option]) -> None:

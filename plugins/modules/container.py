@@ -17,6 +17,7 @@ seealso:
 extends_documentation_fragment:
   - slipway.docker.container_options
   - slipway.docker.ownership
+  - slipway.docker.guard_options
   - slipway.docker.run_options
   - slipway.docker.docker
   - slipway.docker.attributes
@@ -110,7 +111,7 @@ resources:
 from ansible_collections.slipway.docker.plugins.module_utils._docker import container, spec
 from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
 
-OPTIONS = (spec.PROJECT, spec.ADOPT, *spec.RUN)
+OPTIONS = (spec.PROJECT, spec.ADOPT, *spec.RUN, *spec.GUARD)
 
 
 def main() -> None:

@@ -45,6 +45,7 @@ options:
 extends_documentation_fragment:
   - slipway.docker.lists
   - slipway.docker.ownership
+  - slipway.docker.guard_options
   - slipway.docker.run_options
   - slipway.docker.docker
   - slipway.docker.attributes

@@ -17,6 +17,7 @@ seealso:
   - module: slipway.docker.containers
 extends_documentation_fragment:
   - slipway.docker.image_options
+  - slipway.docker.guard_options
   - slipway.docker.docker
   - slipway.docker.attributes
   - slipway.docker.attributes.converge
@@ -101,13 +102,13 @@ resources:
   type: dict
 """
 
-from ansible_collections.slipway.docker.plugins.module_utils._docker import image
+from ansible_collections.slipway.docker.plugins.module_utils._docker import image, spec
 from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
 
 
 def main() -> None:
     """Converge one image."""
-    converge_one(image.KIND, ())
+    converge_one(image.KIND, spec.GUARD)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ seealso:
 extends_documentation_fragment:
   - slipway.docker.network_options
   - slipway.docker.ownership
+  - slipway.docker.guard_options
   - slipway.docker.docker
   - slipway.docker.attributes
   - slipway.docker.attributes.converge
@@ -91,7 +92,7 @@ resources:
 from ansible_collections.slipway.docker.plugins.module_utils._docker import network, spec
 from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
 
-OPTIONS = (spec.PROJECT, spec.ADOPT)
+OPTIONS = (spec.PROJECT, spec.ADOPT, *spec.GUARD)
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ seealso:
 extends_documentation_fragment:
   - slipway.docker.volume_options
   - slipway.docker.ownership
+  - slipway.docker.guard_options
   - slipway.docker.docker
   - slipway.docker.attributes
   - slipway.docker.attributes.converge
@@ -100,7 +101,7 @@ from ansible_collections.slipway.docker.plugins.module_utils._converge.option im
 from ansible_collections.slipway.docker.plugins.module_utils._docker import spec, volume
 from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
 
-OPTIONS = (spec.PROJECT, spec.ADOPT, Option("destroy", "bool", default=False))
+OPTIONS = (spec.PROJECT, spec.ADOPT, *spec.GUARD, Option("destroy", "bool", default=False))
 
 
 def main() -> None:

@@ -86,6 +86,7 @@ class Action:
     """One call to the engine.
 
     ``target`` is what the engine is called with (a name or an ID), ``step`` the call in words, ``undo`` the inverse or None.
+    ``needs``: ids of the actions without which it makes no sense; ``after``: ids of those whose end, good or bad, it awaits.
     ``waits``: it only watches, so it takes no worker. ``resource`` is the key whose line it belongs to.
     """
 
@@ -99,6 +100,7 @@ class Action:
     phase: Phase = Phase.PREPARE
     undo: Action | None = None
     waits: bool = False
+    after: frozenset = frozenset()
 
     @property
     def kind(self) -> str:

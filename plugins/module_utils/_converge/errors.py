@@ -30,3 +30,7 @@ class EngineError(SlipwayError):
     def __init__(self, message: str, status: int = 0) -> None:
         self.status = status
         super().__init__(message)
+
+
+class EngineLost(EngineError):
+    """The connection could not be made, or broke before the answer was whole."""

@@ -9,17 +9,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .action import Action, Change, Line, Phase, Reason, Symbol, show
+from .chain import Chain
 from .compare import compare, peers_match, reaches, unclaimed
 from .desired import Mistakes, Resource, join, quote
 from .errors import SpecError
 from .graph import topological
-from .kind import Kind, Replace, Step
+from .kind import Kind, Replace
 from .observed import Observed, World
 from .option import Option, dig
 from .ownership import labels_of
 
 ASIDE = "-slipway-old"  # what a replaced object is called until the new one is well
 BESIDE = "-slipway-new"  # what its successor is called until it takes over
+
+ROLLBACK, PAUSE, KEEP = ON_FAILURE = ("rollback", "pause", "keep")
+STOP_FIRST, START_FIRST = ORDERS = ("stop-first", "start-first")
 
 RUNNING_STATES = ("started", "healthy", "restarted")
 
@@ -29,7 +33,8 @@ class Policy:
     """What the user allows and asks for beside the resources themselves.
 
     ``destroy``: keys (kind, name) of data that may go. ``watch``: seconds a started object must stay up;
-    ``deadline``: seconds until it must be well.
+    ``deadline``: seconds until it must be well. ``at_once``: how many running objects may be exchanged or restarted at
+    a time, 0 for all. ``start_first``: whether the new one runs before the old one stops, unless a resource says otherwise.
     """
 
     project: str = "default"
@@ -39,6 +44,8 @@ class Policy:
     destroy: frozenset = frozenset()
     watch: float = 3.0
     deadline: float = 300.0
+    at_once: int = 0
+    start_first: bool = False
 
     @property
     def wants_orphans(self) -> bool:
@@ -48,12 +55,16 @@ class Policy:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be done: lines for people, actions for the engine, each action belonging to one line or to none."""
+    """What will be done: lines for people, actions for the engine, each action belonging to one line or to none.
+
+    ``basis``: what the plan takes for granted and does not show: (reference, ID of the object that it stands for now).
+    """
 
     lines: tuple[Line, ...] = ()
     actions: tuple[Action, ...] = ()
     orphans: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    basis: tuple[tuple[str, str], ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.lines)
@@ -85,7 +96,9 @@ class _Planner:
     leaving: set = field(default_factory=set)
     removals: dict[str, bool] = field(default_factory=dict)  # ids of final removals -> whether the object runs
     clearing: dict[tuple, set] = field(default_factory=dict)  # resource -> removals that free its names
+    turns: list[str] = field(default_factory=list)  # last ids of the exchanges so far, for those that take turns
     notes: list[str] = field(default_factory=list)
+    basis: set = field(default_factory=set)
     mistakes: Mistakes = field(default_factory=Mistakes)
 
     # -- the whole ---------------------------------------------------------------------------------------------
@@ -117,7 +130,7 @@ class _Planner:
         orphans: tuple[str, ...] = ()
         if self.policy.orphans != "ignore":
             orphans = tuple(sorted("/".join(item.key) for item in self.world.orphans if item.key not in self.leaving))
-        return Plan(tuple(self.lines), actions, orphans, tuple(self.notes))
+        return Plan(tuple(self.lines), actions, orphans, tuple(self.notes), tuple(sorted(self.basis)))
 
     # -- one resource ------------------------------------------------------------------------------------------
 
@@ -198,7 +211,7 @@ class _Planner:
     # -- roads: create, replace, update, remove ----------------------------------------------------------------
 
     def _create(self, resource: Resource) -> None:
-        chain = _Chain(self, resource)
+        chain = Chain(self.actions, resource)
         chain.needs |= self._ready(resource)
         chain.phase = self._phase_of(chain.needs)
         self._make(chain, resource, resource.name)
@@ -206,7 +219,7 @@ class _Planner:
             self._start(chain, resource, resource.name)
         self._finish(chain, Line(Symbol.CREATE, resource.key, Reason.MISSING, after=resource.fields))
 
-    def _make(self, chain: _Chain, resource: Resource, name: str, observed: Observed | None = None) -> None:
+    def _make(self, chain: Chain, resource: Resource, name: str, observed: Observed | None = None) -> None:
         """Create an object under a name and connect it to its further peers."""
         kind = resource.kind
         for option in kind.must:
@@ -214,6 +227,10 @@ class _Planner:
                 self.mistakes.add(
                     join(resource.place, option), f"is missing; a {kind.name} cannot be created without it"
                 )
+        for option in kind.fields:
+            reference = resource.fields.get(option.name)
+            if option.refers and reference:
+                self.basis.add((reference, self.world.images.get(reference, "")))
         document = _copy(resource.body)
         if observed is not None:
             document = kind.carry(document, observed)
@@ -252,23 +269,37 @@ class _Planner:
         name, kind = resource.name, resource.kind.name
         state = resource.intent.get("state")
         runs = resource.kind.runs and (state in RUNNING_STATES or (state == "present" and observed.running))
-        chain = _Chain(self, resource)
+        chain = Chain(self.actions, resource)
         chain.needs |= self._ready(resource)
         chain.phase = self._phase_of(chain.needs)
         aside, beside = name + ASIDE, name + BESIDE
         self._make(chain, resource, beside, observed)
         chain.phase = Phase.SWITCH
+        self._take_turn(chain)
+        overlaps = runs and observed.running and self._starts_first(resource)
+        if overlaps:
+            self._start(chain, resource, beside)
         if observed.called != aside:
             chain.rename(observed.id, observed.called, aside)
         chain.rename(beside, beside, name)
         if observed.running:
             chain.stop(observed, f"stop {kind} {aside}", resource.intent.get("stop_timeout"))
-        if runs:
+        if runs and not overlaps:
             self._start(chain, resource, name)
+        self.turns.append(chain.ids[-1])
         self._remove(chain, observed, aside)
         self.remade.add(resource.key)
         line = Line(Symbol.REPLACE, resource.key, reason, tuple(changes), note=self._adopted(observed))
         self._finish(chain, line)
+
+    def _starts_first(self, resource: Resource) -> bool:
+        order = resource.intent.get("update_order")
+        return order == START_FIRST if order else self.policy.start_first
+
+    def _take_turn(self, chain: Chain) -> None:
+        """Where only so many may be exchanged at a time, wait until the one that many places before is through."""
+        if 0 < self.policy.at_once <= len(self.turns):
+            chain.after.add(self.turns[-self.policy.at_once])
 
     def _remake(self, resource: Resource, observed: Observed, changes: list[Change], reason: Reason) -> None:
         """Two of its kind cannot stand side by side: peers step off, the object is made anew, peers come back."""
@@ -284,7 +315,7 @@ class _Planner:
                 f"{'; '.join(map(str, changes))} cannot change while {users} uses it; remove or disconnect what uses it first",
             )
             return
-        chain = _Chain(self, resource)
+        chain = Chain(self.actions, resource)
         chain.phase = Phase.SWITCH
         reconnect = []
         for peer in sorted(peers, key=lambda item: item.called):
@@ -313,7 +344,7 @@ class _Planner:
 
     def _update(self, resource: Resource, observed: Observed, changes: list[Change]) -> None:
         """Everything that can change on the living object: name, limits, peers, and whether it runs."""
-        chain = _Chain(self, resource)
+        chain = Chain(self.actions, resource)
         chain.phase = Phase.SWITCH
         chain.needs |= self._ready(resource, making=False)
         changes = list(changes)
@@ -337,7 +368,7 @@ class _Planner:
         else:
             self.done[resource.key] = tuple(chain.ids)  # a silent wait, when there is one
 
-    def _update_fields(self, chain: _Chain, resource: Resource, observed: Observed, changes: Sequence[Change]) -> None:
+    def _update_fields(self, chain: Chain, resource: Resource, observed: Observed, changes: Sequence[Change]) -> None:
         after: dict[str, Any] = {}
         before: dict[str, Any] = {}
         for change in changes:
@@ -363,7 +394,7 @@ class _Planner:
                 undo=undo,
             )
 
-    def _repeer(self, chain: _Chain, resource: Resource, observed: Observed, option: Option) -> None:
+    def _repeer(self, chain: Chain, resource: Resource, observed: Observed, option: Option) -> None:
         current, said = observed.value(option) or {}, resource.fields.get(option.name) or {}
         kept = {
             peer
@@ -376,7 +407,7 @@ class _Planner:
             if peer not in kept:
                 chain.connect(observed.kind, peer, observed.id, resource.peers[peer], resource.name)
 
-    def _run_state(self, chain: _Chain, resource: Resource, observed: Observed) -> list[Change]:
+    def _run_state(self, chain: Chain, resource: Resource, observed: Observed) -> list[Change]:
         state, kind, name = resource.intent.get("state"), resource.kind.name, resource.name
 
         def changed(before: str, after: str, reason: Reason = Reason.DRIFTED) -> list[Change]:
@@ -397,10 +428,12 @@ class _Planner:
                 self._start(chain, resource, observed.id)
                 return changed(observed.status or "stopped", after)
             if state == "restarted" or (state == "healthy" and observed.health == "unhealthy"):
+                self._take_turn(chain)
                 chain.add(
                     "restart", observed.id, f"restart {kind} {name}", {"timeout": resource.intent.get("stop_timeout")}
                 )
                 self._wait(chain, resource, observed.id)
+                self.turns.append(chain.ids[-1])
                 reason = Reason.REQUESTED if state == "restarted" else Reason.DRIFTED
                 return changed(
                     observed.health or observed.status, "restarted" if state == "restarted" else after, reason
@@ -426,7 +459,7 @@ class _Planner:
         if observed.key in self.leaving:
             return
         self.leaving.add(observed.key)
-        chain = _Chain(self, observed)
+        chain = Chain(self.actions, observed)
         chain.phase = Phase.SWITCH
         if observed.kind.runs and observed.running:
             chain.stop(observed, f"stop {observed.kind.name} {observed.called}", (intent or {}).get("stop_timeout"))
@@ -476,7 +509,7 @@ class _Planner:
 
     def _leftovers(self) -> None:
         for observed in sorted(self.world.leftovers, key=lambda item: item.called):
-            chain = _Chain(self, observed, tag=observed.called)
+            chain = Chain(self.actions, observed, tag=observed.called)
             safe_copy = observed.called.endswith(ASIDE)
             chain.phase = Phase.FINAL if safe_copy else Phase.PREPARE
             chain.add("remove", observed.id, f"remove {observed.kind.name} {observed.called}", {"force": True})
@@ -497,7 +530,7 @@ class _Planner:
 
     # -- pieces ------------------------------------------------------------------------------------------------
 
-    def _start(self, chain: _Chain, resource: Resource, target: str) -> None:
+    def _start(self, chain: Chain, resource: Resource, target: str) -> None:
         kind = resource.kind.name
         chain.phase = Phase.SWITCH
         chain.needs |= self._started(resource)
@@ -510,14 +543,14 @@ class _Planner:
         )
         self._wait(chain, resource, target)
 
-    def _wait(self, chain: _Chain, resource: Resource, target: str) -> None:
+    def _wait(self, chain: Chain, resource: Resource, target: str) -> None:
         healthy = resource.intent.get("state") == "healthy"
         words = "is healthy" if healthy else "stays up"
         deadline = resource.intent.get("healthy_wait_timeout") or self.policy.deadline
         payload = {"healthy": healthy, "watch": self.policy.watch, "deadline": deadline, "hidden": _secrets(resource)}
         chain.add("wait", target, f"wait until {resource.kind.name} {resource.name} {words}", payload, waits=True)
 
-    def _remove(self, chain: _Chain, observed: Observed, called: str, force: bool = False) -> None:
+    def _remove(self, chain: Chain, observed: Observed, called: str, force: bool = False) -> None:
         chain.phase = Phase.FINAL
         target = observed.name if observed.kind.steps else observed.id
         chain.add(
@@ -535,8 +568,9 @@ class _Planner:
             self.mistakes.lines += error.mistakes
             return
         for symbol, reason, changes, steps in found:
-            chain = _Chain(self, resource)
+            chain = Chain(self.actions, resource)
             for step in steps:
+                self.basis.add((resource.name, str(step.payload.get("source") or "")))
                 chain.step(step)
             self.remade.add(resource.key)
             self._finish(chain, Line(symbol, resource.key, reason, tuple(changes)))
@@ -559,7 +593,7 @@ class _Planner:
     def _phase_of(self, ids: Iterable[str]) -> Phase:
         return max((self.actions[item].phase for item in ids), default=Phase.PREPARE)
 
-    def _finish(self, chain: _Chain, line: Line) -> None:
+    def _finish(self, chain: Chain, line: Line) -> None:
         ends = [item for item in chain.ids if self.actions[item].phase is not Phase.FINAL]
         self.done[line.resource] = (*self.done.get(line.resource, ()), *ends[-1:])
         self.lines.append(replace(line, actions=tuple(chain.ids)))
@@ -568,77 +602,6 @@ class _Planner:
         if observed.ours:
             return ""
         return f"taken over from {observed.owner}" if observed.owner else "adopted, nobody owned it"
-
-
-class _Chain:
-    """The actions of one resource, each needing the one before."""
-
-    def __init__(self, planner: _Planner, subject: Resource | Observed, tag: str = "") -> None:
-        self.planner = planner
-        self.kind: Kind = subject.kind
-        self.resource = subject.key
-        self.tag = tag or "/".join(subject.key)
-        self.needs: set[str] = set()
-        self.phase = Phase.PREPARE
-        self.ids: list[str] = []
-
-    def add(
-        self, verb: str, target: str, step: str, payload: Mapping, undo: tuple | None = None, waits: bool = False
-    ) -> None:
-        """Append an action; ``undo`` is (verb, target, step, payload) of its inverse."""
-        number = len(self.planner.actions)
-        identity = f"{number:05d} {self.tag} {verb}"
-        inverse = None
-        if undo:
-            undo_verb, undo_target, undo_step, undo_payload = undo
-            inverse = Action(identity + " undo", undo_verb, self.resource, undo_target, undo_step, undo_payload)
-        action = Action(
-            identity, verb, self.resource, target, step, payload, frozenset(self.needs), self.phase, inverse, waits
-        )
-        self.planner.actions[identity] = action
-        self.ids.append(identity)
-        self.needs = {identity}
-
-    def step(self, step: Step) -> None:
-        """Append an action that a kind asked for itself."""
-        name = self.resource[1]
-        undo = (step.undo[0], name, step.undo[1], step.undo[2]) if step.undo else None
-        self.add(step.verb, name, step.words, step.payload, undo=undo)
-
-    def rename(self, target: str, before: str, after: str) -> None:
-        """Give an object another name; ``target`` is how the engine finds it now."""
-        back = after if target == before else target
-        kind = self.kind.name
-        self.add(
-            "rename", target, f"rename {kind} {before} to {after}", {"name": after},
-            undo=("rename", back, f"rename {kind} {after} back to {before}", {"name": before}),
-        )  # fmt: skip
-
-    def stop(self, observed: Observed, words: str, timeout: int | None) -> None:
-        """Stop a running object; undone by starting it."""
-        if observed.status == "paused":
-            self.add("unpause", observed.id, f"unpause {observed.kind.name} {observed.called}", {})
-        back = ("start", observed.id, f"start {observed.kind.name} {observed.called} again", {})
-        self.add("stop", observed.id, words, {"timeout": timeout}, undo=back)
-
-    def connect(self, kind: Kind, peer: str, target: str, settings: Mapping, called: str = "") -> None:
-        """Connect an object of a kind to a peer; undone by disconnecting it."""
-        there, back = _connection(kind, peer, target, settings, called or target)
-        self.add(*there, undo=back)
-
-    def disconnect(self, kind: Kind, peer: str, target: str, settings: Mapping, called: str = "") -> None:
-        """Disconnect an object from a peer; undone by connecting it with the same settings."""
-        back, there = _connection(kind, peer, target, settings, called or target)
-        self.add(*there, undo=back)
-
-
-def _connection(kind: Kind, peer: str, target: str, settings: Mapping, called: str) -> tuple[tuple, tuple]:
-    """(verb, target, step, payload) of a connect and of its inverse."""
-    ends = {"kind": kind.name, "peer": peer}
-    return (
-        ("connect", target, f"connect {called} to {peer}", {**ends, "settings": settings}),
-        ("disconnect", target, f"disconnect {called} from {peer}", ends),
-    )
 
 
 def _rank(kind: Kind) -> int:

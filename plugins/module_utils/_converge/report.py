@@ -4,31 +4,50 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from .action import HIDDEN, Line, show
 from .journal import DONE, FAILED, STUCK, UNDONE, Journal, seconds_of
 from .kind import Kind
-from .plan import Plan
+from .plan import KEEP, PAUSE, Plan
+
+EMPTY = "empty"  # the identity of a plan that does nothing
 
 
 def report(plan: Plan, journal: Journal | None, kinds: Mapping[str, Kind]) -> dict[str, Any]:
-    """Return ``changed``, ``plan``, ``actions``, ``steps``, ``orphans`` and ``diff``.
+    """Return ``changed``, ``plan``, ``plan_id``, ``actions``, ``steps``, ``orphans`` and ``diff``.
 
     Without a journal (check mode) ``actions`` is what would be done; with one, what was done and how long it took.
     """
     done = None if journal is None else {entry.action.id for entry in journal.of(DONE)}
     return {
-        "changed": bool(plan.lines)
-        if done is None
-        else bool(done - {action.id for action in plan.actions if action.waits}),
+        "changed": bool(plan.lines) if journal is None else bool(journal.standing),
+        "plan_id": identity(plan, kinds),
         "plan": plan.text(),
         "actions": actions(plan, journal),
         "steps": [action.step for action in plan.actions if done is None or action.id in done],
         "orphans": list(plan.orphans),
         "diff": [diff(line, kinds) for line in plan.lines],
     }
+
+
+def identity(plan: Plan, kinds: Mapping[str, Kind]) -> str:
+    """The plan's ``plan_id``: two plans with one identity do the same to the same objects, for the same reasons.
+
+    It is made from what the plan shows, masked as there, and from the IDs of the objects it is about: no secret can be guessed from it.
+    """
+    if not plan:
+        return EMPTY
+    from hashlib import sha256
+
+    shown = [
+        [diff(line, kinds) for line in plan.lines],
+        [[action.verb, action.target, action.step] for action in plan.actions],
+        plan.basis,
+    ]
+    return sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def actions(plan: Plan, journal: Journal | None) -> list[dict[str, Any]]:
@@ -86,20 +105,31 @@ def masked(kind: Kind | None, values: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def failure(journal: Journal) -> str:
+def failure(journal: Journal, on_failure: str) -> str:
     """Say what failed, on which object, what was done about it and what to do."""
-    failed = journal.failed
-    assert failed is not None
-    what = f"{failed.action.step}: {failed.error}"
+    failed = journal.of(FAILED)
+    what = "; ".join(f"{entry.action.step}: {entry.error}" for entry in failed) or journal.interrupted
+    held = ", ".join(sorted("/".join(key) for key in journal.aside))
+    return f"{what}. {f'Held back with it: {held}. ' if held else ''}{_left(journal, on_failure)}"
+
+
+def _left(journal: Journal, on_failure: str) -> str:
+    """In which state everything was left, and what to do now."""
     stuck, undone = journal.of(STUCK), journal.of(UNDONE)
-    if journal.committed:
-        return f"{what}. Everything before this last step is in place and stays; run again to finish it"
+    if journal.unreachable:
+        return "The engine does not answer, so nothing could be undone. Run again when it does: what is left is found by its labels"
     if stuck:
         problems = "; ".join(f"{entry.action.step}: {entry.error}" for entry in stuck)
-        return f"{what}. Undoing it was not complete: {problems}. Run again: leftovers are found by their labels"
+        return f"Undoing it was not complete: {problems}. Run again: leftovers are found by their labels"
+    if journal.committed:
+        return "Everything before this last step is in place and stays; run again to finish it"
+    if not journal.stopped:
+        return f"That was undone ({len(undone)} steps), so what ran before runs on; the others are as declared"
+    if on_failure == KEEP:
+        return "What had been done was kept" if journal.standing else "Nothing had been changed"
+    if on_failure == PAUSE and journal.standing:
+        kept = f"what is through stays ({len(journal.standing)} steps)"
+        return f"Paused: {kept}, the rest is as it was; run again to go on"
     if undone:
-        return f"{what}. All that had been done was undone ({len(undone)} steps); what ran before runs on"
-    others = [entry for entry in journal.of(FAILED) if entry is not failed]
-    rest = f" ({len(others)} more failed: {'; '.join(entry.action.step for entry in others)})" if others else ""
-    kept = "; what had been done was kept" if journal.of(DONE) else "; nothing had been changed"
-    return f"{what}{rest}{kept}"
+        return f"All that had been done was undone ({len(undone)} steps); what ran before runs on"
+    return "Nothing had been changed"

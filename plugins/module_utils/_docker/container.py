@@ -12,6 +12,7 @@ from .._converge.desired import quote
 from .._converge.kind import Kind, Need, Replace
 from .._converge.option import Option, any_order, dig, looks_secret
 from .._converge.ownership import without_ours
+from .._converge.plan import ORDERS
 from . import fields, values
 
 RESTART = ("no", "on-failure", "always", "unless-stopped")
@@ -55,6 +56,7 @@ OPTIONS = (
     Option("depends_on", "list"),
     Option("pull", choices=("missing", "always", "never"), default="missing"),
     Option("recreate", "bool", default=False),
+    Option("update_order", choices=ORDERS),
     Option("comparisons", "dict"),
     Option("env_file", "list", elements="path"),
     Option("healthy_wait_timeout", "float"),

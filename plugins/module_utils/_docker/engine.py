@@ -18,18 +18,20 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote as escape
 from urllib.parse import urlencode
 
-from .._converge.errors import EngineError, SlipwayError
+from .._converge.errors import EngineError, EngineLost, SlipwayError
 from .connection import Address
 
 # https://docs.docker.com/reference/api/engine/version-history/
 OLDEST_API, NEWEST_API = (1, 41), (1, 51)
 LIBRARY = "docker"
 READS = ("GET", "HEAD")
+PATIENCE = 30.0  # seconds for an engine that was there to come back: as long as a daemon takes to restart
 
 
 class MissingLibrary(SlipwayError):
@@ -95,6 +97,9 @@ class _SshConnection(http.client.HTTPConnection):
 class Engine:
     """An engine to call. Threads may share it: each reads over its own connection; a changing call has one of its own,
     so that it can never be sent over a connection which the engine is about to close.
+
+    A read is made again, for ``PATIENCE`` seconds, when the connection breaks: a daemon that restarts is not a failure.
+    A changing call is made once, for nobody knows whether it happened.
     """
 
     def __init__(self, address: Address) -> None:
@@ -103,7 +108,9 @@ class Engine:
         self.address = address
         self._local = threading.local()
         self._open: list[http.client.HTTPConnection] = []
+        self._met = False
         self.version = self._negotiate()
+        self._met = True
 
     def __enter__(self) -> Engine:
         return self
@@ -135,6 +142,11 @@ class Engine:
             )
         return asked
 
+    @property
+    def identity(self) -> str:
+        """What tells this engine from every other one, whatever the address it is reached at."""
+        return str((self.get("/info") or {}).get("ID") or self.address.url)
+
     # -- calls -------------------------------------------------------------------------------------------------
 
     def get(self, path: str, **query: Any) -> Any:
@@ -152,8 +164,7 @@ class Engine:
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         """Make one call, with the options of ``answer``, and return the answer's document (None when it has none)."""
-        with self.answer(method, path, **options) as response:
-            data = self._read(response, method, path)
+        data = self._whole(method, path, **options)
         if not data:
             return None
         try:
@@ -163,8 +174,29 @@ class Engine:
 
     def raw(self, path: str, **query: Any) -> bytes:
         """Read bytes, such as logs."""
-        with self.answer("GET", path, query=query) as response:
-            return self._read(response, "GET", path)
+        return self._whole("GET", path, query=query)
+
+    def answers(self) -> bool:
+        """Wait until the engine answers again, for ``PATIENCE`` seconds at most; False when it does not, or takes 5 s for nothing."""
+        try:
+            self._whole("GET", "/_ping", timeout=5.0)
+        except EngineError as error:
+            return bool(error.status)
+        return True
+
+    def _whole(self, method: str, path: str, **options: Any) -> bytes:
+        """The whole body of an answer; a read is made again when the connection breaks."""
+        began, pause = time.monotonic(), 0.0
+        while True:
+            try:
+                with self.answer(method, path, **options) as response:
+                    return self._read(response, method, path)
+            except EngineLost:
+                patience = PATIENCE if self._met else 0.1
+                if method not in READS or time.monotonic() - began + pause > patience:
+                    raise
+            time.sleep(pause)
+            pause = min(pause * 2 or 0.1, 1.0)
 
     def progress(self, method: str, path: str, **options: Any) -> Iterator[dict]:
         """Make a call whose answer is a stream of JSON objects (pull, build, load, push, events); yields each."""
@@ -189,7 +221,7 @@ class Engine:
                 yield document
             if not data:
                 if pending:
-                    raise EngineError(f"the engine's answer to {method} {path} ended in the middle")
+                    raise EngineLost(f"the engine's answer to {method} {path} ended in the middle")
                 return
 
     def answer(
@@ -213,20 +245,14 @@ class Engine:
             body = json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")
         shared = method in READS and timeout is None
-        tries = 2 if shared else 1
-        for attempt in range(tries):
-            connection = self._shared() if shared else self._connection(timeout or self.address.timeout)
-            try:
-                # A file goes out in chunks of http.client's own making.
-                connection.request(method, target, body=body, headers=sent, encode_chunked=hasattr(body, "read"))
-                response = connection.getresponse()
-                break
-            except (OSError, http.client.HTTPException) as error:
-                connection.close()
-                complaint = getattr(connection, "complaint", "")
-                if attempt + 1 < tries and not isinstance(error, (socket.timeout, FileNotFoundError, PermissionError)):
-                    continue
-                raise self._trouble(error, method, path, complaint) from None
+        connection = self._shared() if shared else self._connection(timeout or self.address.timeout)
+        try:
+            # A file goes out in chunks of http.client's own making.
+            connection.request(method, target, body=body, headers=sent, encode_chunked=hasattr(body, "read"))
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise self._trouble(error, method, path, getattr(connection, "complaint", "")) from None
         answer = _Answer(response, None if shared else connection)
         if response.status >= 400:
             with answer:
@@ -277,7 +303,7 @@ class Engine:
                 f"TLS with the engine at {url} failed: {_sentence(error)}; check ca_path, client_cert, client_key and tls_hostname"
             )
         if self.address.scheme == "ssh":
-            return EngineError(
+            return EngineLost(
                 f"no engine over {url}: {complaint or _sentence(error)}; does `ssh {self.address.host} docker version` work?"
             )
         if (
@@ -285,10 +311,10 @@ class Engine:
             or getattr(error, "errno", 0) in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
             or isinstance(error, socket.gaierror)
         ):
-            return EngineError(
+            return EngineLost(
                 f"no engine answers at {url}; start it (systemctl start docker), install it with the role slipway.docker.engine, or set docker_host"
             )
-        return EngineError(
+        return EngineLost(
             f"lost the engine at {url} during {method} {path}: {_sentence(error)}; look whether it still runs, then run again"
         )
 

@@ -56,6 +56,10 @@ class Performer:
             ("image", "remove"): lambda a: self._remove("images", a, force=a.payload.get("force")),
         }
 
+    def ready(self) -> bool:
+        """Wait, within bounds, until there is an engine to talk to; False when there is none."""
+        return self.engine.answers()
+
     def __call__(self, action: Action) -> Any:
         return self.verbs[(action.kind, action.verb)](action)
 

@@ -13,7 +13,7 @@ from .._converge.desired import Mistakes, Resource, convert_options, join, quote
 from .._converge.errors import SpecError
 from .._converge.kind import Kind
 from .._converge.option import Option
-from .._converge.plan import ASIDE, BESIDE, Policy
+from .._converge.plan import ASIDE, BESIDE, ON_FAILURE, ORDERS, START_FIRST, Policy
 from . import container, image, network, values, volume
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (image.KIND, network.KIND, volume.KIND, container.KIND)}
@@ -21,9 +21,16 @@ LISTS: Mapping[str, Kind] = {kind.plural: kind for kind in KINDS.values()}
 
 PROJECT = Option("project", "str", default="default")
 ADOPT = Option("adopt", choices=("unowned", "any", "never"), default="unowned")
+GUARD = (Option("plan_id", "str"), Option("lock_timeout", "float", default=300.0))
+UPDATE_CONFIG = (
+    Option("parallelism", "int", default=0),
+    Option("order", choices=ORDERS, default="stop-first"),
+    Option("max_failures", "int", default=0),
+)
 RUN = (
     Option("default_host_ip", "str"),
-    Option("on_failure", choices=("rollback", "keep"), default="rollback"),
+    Option("on_failure", choices=ON_FAILURE, default="rollback"),
+    Option("update_config", "dict", suboptions=UPDATE_CONFIG),
     Option("parallelism", "int", default=8),
     Option("min_healthy_time", "float", default=3.0),
     Option("deadline", "float", default=300.0),
@@ -37,6 +44,7 @@ TASK = (
     ADOPT,
     Option("destroy", "dict", suboptions=DESTROY),
     *RUN,
+    *GUARD,
     *(Option(plural, "list", elements="dict", suboptions=kind.options) for plural, kind in LISTS.items()),
 )
 
@@ -86,7 +94,8 @@ def read_one(kind: Kind, own: Sequence[Option], params: Mapping[str, Any], conne
 
 
 def _task(spec: Mapping[str, Any], resources: list[Resource], mistakes: Mistakes) -> Task:
-    _check_together(resources, mistakes)
+    update = spec.get("update_config") or {}
+    _check_together(resources, update.get("order") == START_FIRST, mistakes)
     _check_run(spec, mistakes)
     if mistakes:
         raise SpecError(mistakes.lines)
@@ -105,6 +114,8 @@ def _task(spec: Mapping[str, Any], resources: list[Resource], mistakes: Mistakes
         destroy=frozenset(named),
         watch=spec.get("min_healthy_time") or 0.0,
         deadline=spec.get("deadline") or 300.0,
+        at_once=update.get("parallelism") or 0,
+        start_first=update.get("order") == START_FIRST,
     )
     return Task(resources, policy, spec, _warnings(resources))
 
@@ -112,9 +123,13 @@ def _task(spec: Mapping[str, Any], resources: list[Resource], mistakes: Mistakes
 def _check_run(spec: Mapping[str, Any], mistakes: Mistakes) -> None:
     if spec.get("parallelism") is not None and not 1 <= spec["parallelism"] <= 64:
         mistakes.add("parallelism", f"{spec['parallelism']} is not a number from 1 to 64")
-    for name in ("min_healthy_time", "deadline"):
+    for name in ("min_healthy_time", "deadline", "lock_timeout"):
         if spec.get(name) is not None and spec[name] < 0:
             mistakes.add(name, f"{spec[name]:g} is less than 0 seconds")
+    for name in ("parallelism", "max_failures"):
+        value = (spec.get("update_config") or {}).get(name)
+        if value is not None and value < 0:
+            mistakes.add(f"update_config.{name}", f"{value} is less than 0; write 0 or more")
     if not spec.get("project", "default"):
         mistakes.add("project", "is empty; give the name by which these objects are known as yours")
     destroy = spec.get("destroy")
@@ -208,7 +223,7 @@ def _implied_images(resources: Sequence[Resource]) -> list[Resource]:
 # -- what one object alone does not show -----------------------------------------------------------------------
 
 
-def _check_together(resources: Sequence[Resource], mistakes: Mistakes) -> None:
+def _check_together(resources: Sequence[Resource], start_first: bool, mistakes: Mistakes) -> None:
     containers = [
         resource
         for resource in resources
@@ -220,8 +235,26 @@ def _check_together(resources: Sequence[Resource], mistakes: Mistakes) -> None:
                 join(resource.place, "name"),
                 f"{quote(resource.name)} ends in a suffix that replacements use; choose another name",
             )
+        order = resource.intent.get("update_order")
+        if order == START_FIRST if order else start_first:
+            _check_overlap(resource, mistakes)
     _check_ports(containers, mistakes)
     _check_addresses(containers, [resource for resource in resources if resource.kind is network.KIND], mistakes)
+
+
+def _check_overlap(resource: Resource, mistakes: Mistakes) -> None:
+    """Where the new one starts before the old one stops, nothing may be given that only one can hold."""
+    held = {"published_ports": [f"port {port}/{protocol}" for _ip, port, protocol in bindings(resource)]}
+    for name, settings in (resource.fields.get("networks") or {}).items():
+        addresses = [settings[key] for key in ("ipv4_address", "ipv6_address") if settings.get(key)]
+        held[f"networks.{name}"] = [f"the address {address}" for address in addresses]
+    for option, things in held.items():
+        if things:
+            mistakes.add(
+                join(resource.place, option),
+                f"{', '.join(things)} cannot be held by the old and the new container at once, as start-first wants; "
+                f"leave it to the engine to choose, or say update_order: stop-first for this container",
+            )
 
 
 def bindings(resource: Resource) -> Iterable[tuple[str, str, str]]:

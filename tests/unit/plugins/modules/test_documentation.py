@@ -33,7 +33,7 @@ OPTIONS = {
     "container": (*container.OPTIONS, *container_module.OPTIONS),
     "network": (*network.OPTIONS, *network_module.OPTIONS),
     "volume": (*volume.OPTIONS, *volume_module.OPTIONS),
-    "image": image.OPTIONS,
+    "image": (*image.OPTIONS, *spec.GUARD),
     "container_info": _info.CONTAINERS,
     "network_info": _info.NETWORKS,
     "volume_info": _info.VOLUMES,
@@ -66,11 +66,9 @@ def test_every_module_is_here() -> None:
 
 def plain(entry: dict[str, Any]) -> dict[str, Any]:
     """An option of the documentation as an argument_spec has it."""
-    kept = {
-        key: entry[key] for key in ("type", "elements", "default", "required") if entry.get(key) not in (None, False)
-    }
-    if entry.get("default") is False:
-        kept["default"] = False
+    kept = {key: entry[key] for key in ("type", "elements", "required") if entry.get(key)}
+    if entry.get("default") is not None:
+        kept["default"] = entry["default"]
     for key in ("choices", "aliases"):
         if entry.get(key):
             kept[key] = sorted(entry[key])

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.slipway.docker.plugins.module_utils._converge.apply import apply
+from ansible_collections.slipway.docker.plugins.module_utils._converge.apply import Run
 from ansible_collections.slipway.docker.plugins.module_utils._converge.desired import Resource
 from ansible_collections.slipway.docker.plugins.module_utils._converge.journal import Journal
 from ansible_collections.slipway.docker.plugins.module_utils._converge.plan import Plan, plan
@@ -33,4 +33,10 @@ def planned(engine: FakeEngine, params: Mapping[str, Any]) -> tuple[Plan, Sequen
 def converge(engine: FakeEngine, params: Mapping[str, Any], parallelism: int = 1) -> tuple[Plan, Journal]:
     """Plan and apply a task."""
     foretold, _desired = planned(engine, params)
-    return foretold, apply(foretold.actions, Performer(engine), parallelism=parallelism)
+    run = Run(
+        Performer(engine),
+        parallelism,
+        params.get("on_failure", "rollback"),
+        params.get("update_config", {}).get("max_failures", 0),
+    )
+    return foretold, run(foretold.actions)
