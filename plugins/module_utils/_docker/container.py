@@ -138,9 +138,13 @@ def _needs(spec: Mapping) -> Iterable[Need]:
         if network.get("name") and network["name"] not in fields.PREDEFINED_NETWORKS:
             yield Need("network", network["name"], strict=True, option="networks")
     for option in ("network_mode", "pid_mode", "ipc_mode"):
-        word, _colon, name = (spec.get(option) or "").partition(":")
+        word, colon, name = (spec.get(option) or "").partition(":")
         if word == "container" and name:
             yield Need("container", name, strict=True, option=option)
+        elif option == "network_mode" and word and not colon and word not in fields.PREDEFINED_NETWORKS:
+            yield Need("network", word, strict=True, option=option)
+    for line in spec.get("volumes_from") or ():
+        yield Need("container", line.partition(":")[0], strict=True, option="volumes_from")
     for source in _volume_names(spec):
         yield Need("volume", source, option="volumes")
     for name in spec.get("depends_on") or ():
