@@ -58,6 +58,7 @@ class Rule:
     count: int | None = None
     mutating: bool = False
     seen: int = 0
+    met: str = ""  # the first call that was broken, as text
 
     def applies(self, call: Call) -> bool:
         """Count the call when it matches, and say whether its turn has come."""
@@ -68,7 +69,10 @@ class Rule:
         if not re.search(self.path, call.path):
             return False
         self.seen += 1
-        return self.nth <= self.seen and (self.count is None or self.seen < self.nth + self.count)
+        due = self.nth <= self.seen and (self.count is None or self.seen < self.nth + self.count)
+        if due and not self.met:
+            self.met = str(call)
+        return due
 
 
 def is_mutating(call: Call) -> bool:
@@ -315,6 +319,7 @@ class RecordingProxy:
         if fault == "drop":
             return False
         if fault == "hang":
+            self._request(call, head, client, None)  # what is not read would hide that the client hangs up
             while not client.hung_up() and not self._ended.wait(0.02):
                 pass
             return False

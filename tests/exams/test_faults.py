@@ -1,0 +1,64 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whatever happens to whatever call, the service runs, the next run puts everything right, and nothing is left over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faults_run import KILLS, KINDS, Driver, Figures, examine, sample, scale
+from harness.engine import Engine, busybox_tar
+from harness.proxy import RecordingProxy
+from harness.registry import Registry
+from harness.run import Runner
+from harness.task import Task
+from scenarios import Scenario, scenarios
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+NAMES = list(scenarios("", Path()))
+
+
+@pytest.fixture(scope="session")
+def figures(request: pytest.FixtureRequest) -> Figures:
+    """Counts over the whole session, printed at its end."""
+    counted = Figures()
+    request.config.pluginmanager.register(counted)
+    return counted
+
+
+@pytest.fixture(scope="session")
+def scenario_set(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scenario]:
+    """The scenarios, with a registry that has the image which one of them pulls."""
+    registry.push("slipway-test/busybox:1", "sc/pulled:1")
+    archive = tmp_path_factory.mktemp("archive") / "root.tar"
+    archive.write_bytes(busybox_tar())
+    return scenarios(registry.address, archive)
+
+
+@pytest.fixture
+def driver(engine: Engine, proxy: RecordingProxy, runner: Runner, figures: Figures) -> Iterator[Driver]:
+    """Drives runs against the engine behind the proxy."""
+    return Driver(Task(runner, proxy, engine), engine, proxy, figures)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fault_at_any_call(driver: Driver, scenario_set: dict[str, Scenario], name: str) -> None:
+    scenario = scenario_set[name]
+    calls, usual = driver.count(scenario)
+    wrong: list[str] = []
+    down: dict[str, set[int]] = {}
+    for index, kind in sample(calls, KINDS, scale(), offset=NAMES.index(name)):
+        for text in examine(driver, scenario, index, kind, usual):
+            if text.endswith("the service is down (killed)"):
+                down.setdefault(kind, set()).add(index)
+            else:
+                wrong.append(text)
+    # Killed between the stop of the old one and the start of the new one, nobody is there to start anything.
+    wrong += [
+        f"{name}, {kind}: down after a kill at the calls {sorted(down[kind])}"
+        for kind in KILLS
+        if len(down.get(kind, ())) > scenario.replaced
+    ]
+    assert not wrong, "\n".join(wrong)
