@@ -14,7 +14,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ._converge.action import HIDDEN
 from ._converge.desired import Mistakes, convert_options
-from ._converge.errors import SlipwayError, SpecError
+from ._converge.errors import EngineError, SlipwayError, SpecError
 from ._converge.journal import UNDONE
 from ._converge.kind import Kind
 from ._converge.observed import World
@@ -172,7 +172,12 @@ def _change(module: SlipwayModule, engine: Engine, task: Task) -> tuple[Plan, Wo
         result = _foretold(task, planned)
         if planned.actions:
             result = _carry_out(module, engine, task, planned)
-            world = snapshot(engine, task.desired, task.policy)
+            try:
+                world = snapshot(engine, task.desired, task.policy)
+            except EngineError as error:
+                module.warn(
+                    f"all was done; resources shows how it was before, for the engine could not be asked again: {error}"
+                )
     return planned, world, result
 
 

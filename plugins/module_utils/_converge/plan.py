@@ -96,6 +96,7 @@ class _Planner:
     leaving: set = field(default_factory=set)
     removals: dict[str, bool] = field(default_factory=dict)  # ids of final removals -> whether the object runs
     clearing: dict[tuple, set] = field(default_factory=dict)  # resource -> removals that free its names
+    detached: set = field(default_factory=set)  # (resource, peer) that a remade peer has let go
     turns: list[str] = field(default_factory=list)  # last ids of the exchanges so far, for those that take turns
     notes: list[str] = field(default_factory=list)
     basis: set = field(default_factory=set)
@@ -322,7 +323,9 @@ class _Planner:
             settings = peer.kind.endpoint(peer, resource.name)
             chain.disconnect(peer.kind, resource.name, peer.id, settings, peer.called)
             wanted = self.by_key.get(peer.key)
-            if wanted is None or not wanted.peers or resource.name in wanted.peers:
+            if wanted and self._connects_itself(wanted, peer, resource.name):
+                self.detached.add((peer.key, resource.name))
+            elif wanted is None or not wanted.peers or resource.name in wanted.peers:
                 reconnect.append(
                     (peer, (wanted.peers.get(resource.name) if wanted and wanted.peers else None) or settings)
                 )
@@ -336,6 +339,14 @@ class _Planner:
             chain.connect(peer.kind, resource.name, peer.id, settings, peer.called)
         self.remade.add(resource.key)
         self._finish(chain, Line(Symbol.REPLACE, resource.key, reason, tuple(changes), note=self._adopted(observed)))
+
+    def _connects_itself(self, wanted: Resource, observed: Observed, peer: str) -> bool:
+        """Whether what is connected to a peer changes its connection in place in this run, and so needs no one to do it."""
+        changes = self._image_in_this_run(wanted, observed, compare(wanted, observed, self.world))
+        if wanted.intent.get("recreate") or any(not change.in_place for change in changes) or peer not in wanted.peers:
+            return False
+        options = [wanted.kind.by_name[change.option] for change in changes if change.option]
+        return any(option.attach and peer not in _kept(wanted, observed, option) for option in options)
 
     def _will_adopt(self, observed: Observed) -> bool:
         return observed.key in self.by_key and (
@@ -396,12 +407,10 @@ class _Planner:
 
     def _repeer(self, chain: Chain, resource: Resource, observed: Observed, option: Option) -> None:
         current, said = observed.value(option) or {}, resource.fields.get(option.name) or {}
-        kept = {
-            peer
-            for peer in current
-            if peer in said and peers_match(option, {peer: said[peer]}, {peer: current[peer]}, observed)
-        }
+        kept = _kept(resource, observed, option)
         for peer in sorted(set(current) - kept):
+            if (observed.key, peer) in self.detached:
+                continue
             chain.disconnect(observed.kind, peer, observed.id, observed.kind.endpoint(observed, peer), resource.name)
         for peer in said:
             if peer not in kept:
@@ -602,6 +611,16 @@ class _Planner:
         if observed.ours:
             return ""
         return f"taken over from {observed.owner}" if observed.owner else "adopted, nobody owned it"
+
+
+def _kept(resource: Resource, observed: Observed, option: Option) -> set[str]:
+    """Peers to which an object is connected as it should be."""
+    current, said = observed.value(option) or {}, resource.fields.get(option.name) or {}
+    return {
+        peer
+        for peer in current
+        if peer in said and peers_match(option, {peer: said[peer]}, {peer: current[peer]}, observed)
+    }
 
 
 def _rank(kind: Kind) -> int:

@@ -256,7 +256,7 @@ class Engine:
         answer = _Answer(response, None if shared else connection)
         if response.status >= 400:
             with answer:
-                raise _refusal(response, self._read(response, method, path))
+                raise self._refusal(response, method, path)
         return answer
 
     def _read(self, response: http.client.HTTPResponse, method: str, path: str) -> bytes:
@@ -265,6 +265,17 @@ class Engine:
         except (OSError, http.client.HTTPException) as error:
             self._forget()
             raise self._trouble(error, method, path) from None
+
+    def _refusal(self, response: http.client.HTTPResponse, method: str, path: str) -> EngineError:
+        data = self._read(response, method, path)
+        try:
+            message = json.loads(data).get("message", "")
+        except (ValueError, AttributeError):
+            message = data.decode(errors="replace").strip()
+        told = " ".join(str(message or response.reason).split())
+        if method in READS and response.status >= 500:
+            told = f"the engine at {self.address.url} answered {method} {path} with {response.status}, {told}; look at its log, then run again"
+        return EngineError(told, response.status)
 
     def _forget(self) -> None:
         connection = getattr(self._local, "connection", None)
@@ -333,14 +344,6 @@ class _Answer:
         self.response.close()
         if self.own is not None:
             self.own.close()
-
-
-def _refusal(response: http.client.HTTPResponse, data: bytes) -> EngineError:
-    try:
-        message = json.loads(data).get("message", "")
-    except (ValueError, AttributeError):
-        message = data.decode(errors="replace").strip()
-    return EngineError(" ".join(str(message or response.reason).split()), response.status)
 
 
 def _tls(address: Address) -> ssl.SSLContext:

@@ -75,8 +75,14 @@ class Performer:
         return self.engine.call("POST", path("containers", action.target, verb), query=query, timeout=timeout)
 
     def _stop(self, action: Action) -> Any:
+        """What is gone already does not run."""
         timeout = action.payload.get("timeout")
-        return self._post(action, "stop", query={"t": timeout}, patience=timeout)
+        try:
+            return self._post(action, "stop", query={"t": timeout}, patience=timeout)
+        except EngineError as error:
+            if error.status == 404:
+                return None
+            raise
 
     def _update(self, action: Action) -> Any:
         body = action.payload["body"].get("HostConfig", {})

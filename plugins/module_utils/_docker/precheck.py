@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._converge.action import Phase
 from .._converge.desired import Mistakes, Resource, join, quote
 from .._converge.errors import EngineError, SpecError
 from .._converge.observed import World
@@ -35,12 +36,13 @@ def check(engine: Engine, plan: Plan, desired: Sequence[Resource], world: World)
     touched = {action.resource for action in plan.actions if action.verb in ("create", "update", "start")}
     resources = [resource for resource in desired if resource.key in touched]
     stopped = {action.target for action in plan.actions if action.verb in ("stop", "remove")}
+    gone = {action.target for action in plan.actions if action.verb == "remove" and action.phase is not Phase.FINAL}
     starting = {action.resource for action in plan.actions if action.verb == "start"}
     for resource in resources:
         if resource.kind is container.KIND and resource.key in starting:
             _check_ports(resource, stopped, world, mistakes)
         if resource.kind is network.KIND:
-            _check_subnets(resource, stopped, resources, world, mistakes)
+            _check_subnets(resource, gone, resources, world, mistakes)
     if any(option in resource.fields for resource in resources for option in ABOUT_ENGINE):
         about = engine.get("/info")
         for resource in resources:
@@ -94,7 +96,7 @@ def _check_subnets(
             if ours is not None and ours.version == theirs.version and ours.overlaps(theirs):
                 mistakes.add(
                     join(resource.place, "ipam_config"),
-                    f"{quote(str(ours))} overlaps {theirs} of the network {quote(name)}; choose another subnet",
+                    f"{quote(str(ours))} overlaps {theirs} of the network {quote(name)}; choose another subnet, or remove that network first",
                 )
 
 
