@@ -82,13 +82,14 @@ def _lost_keys(
     option: Option, desired: Mapping, current: Mapping, observed: Observed, everything: bool
 ) -> Iterator[Change]:
     """Keys that were managed, or all when the comparison is strict, and are no longer said."""
-    standing = observed.unset(option) or {}
     prefix = option.name + "."
     candidates = (
         current if everything else [name[len(prefix) :] for name in observed.managed or () if name.startswith(prefix)]
     )
-    for key in sorted(candidates):
-        if key not in desired and key in current and current[key] != standing.get(key):
+    lost = sorted(key for key in candidates if key not in desired and key in current)
+    standing = (observed.unset(option) or {}) if lost else {}
+    for key in lost:
+        if current[key] != standing.get(key):
             yield _change(option, current[key], standing.get(key), key=key, dropped=True)
 
 

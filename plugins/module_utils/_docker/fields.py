@@ -44,6 +44,28 @@ def shown_ports(bindings: Iterable[tuple]) -> tuple[str, ...]:
     return tuple(shown)
 
 
+def unbound(raw: Mapping) -> list[str]:
+    """Ports of an inspect document that were asked for and are not bound as asked: `host address:port:port/protocol`."""
+    found = []
+    shown = dig(raw, "NetworkSettings.Ports") or {}
+    for port, wanted in (dig(raw, "HostConfig.PortBindings") or {}).items():
+        bound = shown.get(port) or []
+        for item in wanted or ():
+            ip, number = item.get("HostIp") or "", item.get("HostPort") or ""
+            if not any(
+                (not ip or ip == other.get("HostIp")) and _within(other.get("HostPort") or "", number)
+                for other in bound
+            ):
+                found.append(":".join(filter(None, (ip, number, port))))
+    return found
+
+
+def _within(port: str, asked: str) -> bool:
+    """Whether a bound port is the one, or in the range, that was asked for; nothing asked is any."""
+    first, _dash, last = asked.partition("-")
+    return not first or (port.isdigit() and int(first) <= int(port) <= int(last or first))
+
+
 def read_exposed(raw: Mapping) -> dict:
     """Exposed ports of an inspect document."""
     return dict(dig(raw, "Config.ExposedPorts") or {})

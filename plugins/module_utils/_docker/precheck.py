@@ -41,6 +41,7 @@ def check(engine: Engine, plan: Plan, desired: Sequence[Resource], world: World)
     for resource in resources:
         if resource.kind is container.KIND and resource.key in starting:
             _check_ports(resource, stopped, world, mistakes)
+            _check_reach(resource, desired, world, mistakes)
         if resource.kind is network.KIND:
             _check_subnets(resource, gone, resources, world, mistakes)
     if any(option in resource.fields for resource in resources for option in ABOUT_ENGINE):
@@ -69,6 +70,23 @@ def _check_ports(resource: Resource, stopped: set[str], world: World, mistakes: 
                     f"choose another, or remove that one first",
                 )
                 break
+
+
+def _check_reach(resource: Resource, desired: Sequence[Resource], world: World, mistakes: Mistakes) -> None:
+    """Engines do not publish the ports of a container that is on internal networks only, and do not say so."""
+    internal = {raw["Name"]: bool(raw.get("Internal")) for raw in world.facts.get("networks") or ()}
+    internal.update(
+        (item.name, item.fields["internal"])
+        for item in desired
+        if item.kind is network.KIND and item.fields.get("internal") is not None
+    )
+    mode = resource.fields.get("network_mode") or "bridge"
+    names = list(resource.fields.get("networks") or [mode])
+    if resource.fields.get("published_ports") and all(internal.get(name) for name in names):
+        mistakes.add(
+            join(resource.place, "published_ports"),
+            f"cannot be reached, for {', '.join(map(quote, names))} is internal; join a network that is not, or take them out",
+        )
 
 
 def _check_subnets(

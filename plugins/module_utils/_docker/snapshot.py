@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,9 +42,8 @@ def snapshot(engine: Engine, desired: Sequence[Resource], policy: Policy) -> Wor
     objects: dict[tuple, Observed] = {}
     leftovers: list[Observed] = []
     orphans: list[Observed] = []
-    by_name = {resource.key: resource for resource in desired}
 
-    containers = _containers(engine, listed, wanted, policy, by_name) if "containers" in lists else []
+    containers = _containers(engine, listed, wanted, policy) if "containers" in lists else []
     for key, group in _by_key(containers).items():
         current, debris = resolve(group)
         leftovers += debris
@@ -178,9 +177,7 @@ class _Images:
         return self.table.get(reference)
 
 
-def _containers(
-    engine: Engine, listed: _Listed, wanted: set, policy: Policy, desired: Mapping[tuple, Resource]
-) -> list[Observed]:
+def _containers(engine: Engine, listed: _Listed, wanted: set, policy: Policy) -> list[Observed]:
     chosen = []
     for summary in listed.summaries:
         key = _key_of(summary["Name"], summary.get("Labels") or {}, wanted, policy.project)
@@ -198,8 +195,8 @@ def _containers(
         for (key, _summary), raw in zip(chosen, raws)
         if raw is not None
     ]
-    origins: dict[str, Mapping] = {}
-    return [_with_origin(engine, item, desired.get(item.key), origins) for item in found]
+    known: dict[str, Mapping] = {}
+    return [replace(item, origin=_Origin(engine, item.raw.get("Image") or "", known)) for item in found]
 
 
 def _on(summary: Mapping, wanted: set) -> bool:
@@ -248,27 +245,26 @@ def _by_name(host: Mapping, names: Mapping[str, str]) -> dict:
     return found
 
 
-def _with_origin(
-    engine: Engine, observed: Observed, resource: Resource | None, origins: dict[str, Mapping]
-) -> Observed:
-    """Add the configuration of the container's image where the comparison or a replacement needs it."""
-    if resource is None or not _needs_origin(observed, resource):
-        return observed
-    identity = observed.raw.get("Image") or ""
-    if identity not in origins:
-        origins[identity] = (engine.find(path("images", identity, "json")) or {}).get("Config") or {}
-    return replace(observed, origin=origins[identity])
+class _Origin(Mapping):
+    """The configuration of an image, read when it is first asked for: most runs never ask."""
 
+    def __init__(self, engine: Engine, identity: str, known: dict[str, Mapping]) -> None:
+        self.engine, self.identity, self.known = engine, identity, known
 
-def _needs_origin(observed: Observed, resource: Resource) -> bool:
-    """What an image says matters when something is no longer said, when nothing else is allowed, and for anonymous volumes."""
-    rows = container.KIND.by_name
-    dropped = {name.partition(".")[0] for name in set(observed.managed or ()) - set(resource.managed)}
-    if any(name in rows and rows[name].inherits for name in dropped):
-        return True
-    if "strict" in (resource.intent.get("comparisons") or {}).values():
-        return True
-    return any(container.is_anonymous(mount) for mount in observed.raw.get("Mounts") or ())
+    def _read(self) -> Mapping:
+        if self.identity not in self.known:
+            raw = self.engine.find(path("images", self.identity, "json")) or {}
+            self.known[self.identity] = raw.get("Config") or {}
+        return self.known[self.identity]
+
+    def __getitem__(self, key: str) -> Any:
+        return self._read()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
 
 
 def _by_key(items: Iterable[Observed]) -> dict[tuple, list[Observed]]:

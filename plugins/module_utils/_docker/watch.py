@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from .._converge.action import HIDDEN
 from .._converge.errors import EngineError
 from .._converge.option import dig
+from . import fields
 from .engine import Engine, path
 
 POLL = 1.0  # seconds between looks, should events not arrive
@@ -70,6 +71,9 @@ class Watch:
         if healthy and health == "unhealthy":
             raise EngineError(f"is unhealthy{self._evidence(raw, hidden)}")
         if left <= 0 and (not healthy or health in ("healthy", "none")):
+            missing = fields.unbound(raw)
+            if missing:
+                raise EngineError(f"runs, but the engine has not published {', '.join(missing)} as asked")
             return None
         return max(left, 0.05) if left > 0 else POLL
 

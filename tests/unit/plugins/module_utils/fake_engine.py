@@ -76,11 +76,22 @@ class FakeEngine:
             return {"NCPU": 2, "Runtimes": {"runc": {}}, "Plugins": {"Log": ["json-file", "local"]}}
         match = re.fullmatch(r"/containers/([^/]+)/json", path)
         if match:
-            return copy.deepcopy(self._container(match[1]))
+            return self._inspect(copy.deepcopy(self._container(match[1])))
         match = re.fullmatch(r"/images/(.+)/json", path)
         if match and (match[1] in self.images or match[1] in self.images.values()):
             return {"Id": match[1], "Config": {}}
         raise EngineError(f"no such object: {path}", 404)
+
+    def _inspect(self, item: dict) -> dict:
+        """A running container has its ports bound."""
+        wanted = item["HostConfig"].get("PortBindings") or {} if item["State"]["Status"] == "running" else {}
+        item["NetworkSettings"]["Ports"] = {
+            port: [
+                {"HostIp": one.get("HostIp") or "0.0.0.0", "HostPort": one.get("HostPort") or "32768"} for one in each
+            ]
+            for port, each in wanted.items()
+        }
+        return item
 
     def find(self, path: str, **query: Any) -> Any:
         try:
