@@ -41,6 +41,11 @@ plan:
   type: list
   elements: str
   sample: ["+ network/back   missing"]
+plan_id:
+  description: The identity of the plan, to approve it by. V(empty) when there is nothing to do.
+  returned: always
+  type: str
+  sample: 5f2b8c0f6a1d4e7b9c3a2d1e0f4b6a7c
 actions:
   description: What was done, one entry for each line of the plan. In check mode, what would be.
   returned: always

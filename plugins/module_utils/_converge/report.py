@@ -128,8 +128,10 @@ def _left(journal: Journal, on_failure: str) -> str:
     if on_failure == KEEP:
         return "What had been done was kept" if journal.standing else "Nothing had been changed"
     if on_failure == PAUSE and journal.standing:
-        kept = f"what is through stays ({len(journal.standing)} steps)"
-        return f"Paused: {kept}, the rest is as it was; run again to go on"
+        through = sorted(
+            {"/".join(entry.action.resource) for entry in journal.of(DONE) if entry.action.id in journal.standing}
+        )
+        return f"Paused: {', '.join(through)} stays as declared, the rest is as it was; run again to go on"
     if undone:
         return f"All that had been done was undone ({len(undone)} steps); what ran before runs on"
     return "Nothing had been changed"

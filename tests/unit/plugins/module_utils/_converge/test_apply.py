@@ -181,7 +181,7 @@ def test_pause_keeps_what_is_through_and_undoes_what_was_begun() -> None:
     assert set(record.seen) == {
         "make a", "make b", "make c", "go a", "go b", "undo go b", "undo make b", "undo make c", "tidy a",
     }  # fmt: skip
-    assert "Paused: what is through stays (3 steps)" in failure(journal, "pause")
+    assert "Paused: thing/a stays as declared, the rest is as it was" in failure(journal, "pause")
 
 
 def test_a_wait_is_abandoned_when_something_else_fails() -> None:
