@@ -371,8 +371,8 @@ def decode_mounts(mounts: Iterable[Mapping] | None) -> tuple[str, ...]:
 
 def decode_security(value: Iterable[str] | None) -> tuple[str, ...]:
     """Security options in one spelling, less what the engine adds for privileged containers."""
-    short = {"no-new-privileges:true": "no-new-privileges", "no-new-privileges=true": "no-new-privileges"}
-    return tuple(sorted(short.get(item, item) for item in value or () if item != "label=disable"))
+    equals = (re.sub("^(seccomp|apparmor|label|no-new-privileges):", r"\1=", item) for item in value or ())
+    return tuple(sorted(item.replace("privileges=true", "privileges") for item in equals if item != "label=disable"))
 
 
 def encode_mode(value: str) -> str:

@@ -8,6 +8,7 @@ The sentences of the errors follow the value's place in a message, so they say w
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 import re
 import shlex
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ from .._converge.desired import quote
 
 SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*([bkmgtp]?)(?:i?b)?", re.IGNORECASE)
 UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
-DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(h|ms|m|us|µs|ns|s)")
+DURATION = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)(h|ms|m|us|µs|ns|s)")
 NANOSECONDS = {
     "h": 3_600_000_000_000,
     "m": 60_000_000_000,
@@ -41,6 +42,12 @@ PROTOCOLS = ("tcp", "udp", "sctp")
 SIGNALS = frozenset(
     ["ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ"]
 ) | {f"RT{edge}{step}" for edge, sign in (("MIN", "+"), ("MAX", "-")) for step in [""] + [f"{sign}{n}" for n in range(1, 16)]}  # fmt: skip
+# The same by their numbers from 1, and the second names of some (signal(7)).
+NUMBERED = (
+    "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF "
+    "WINCH IO PWR SYS"
+).split()
+SECOND_NAMES = {"CLD": "CHLD", "IOT": "ABRT", "POLL": "IO"}
 CAPABILITIES = frozenset(
     [
         "ALL",
@@ -139,11 +146,14 @@ def duration(value: Any) -> int:
     """Nanoseconds from 30, "30s" or "1m30s"; a bare number is seconds."""
     text = str(value).strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
-        return int(float(text) * NANOSECONDS["s"])
+        return round(float(text) * NANOSECONDS["s"])
     parts = DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"{quote(value)} is not a duration; write 30s, 1m30s or 500ms")
-    return int(sum(float(number) * NANOSECONDS[unit] for number, unit in parts))
+    total = round(sum(float(number) * NANOSECONDS[unit] for number, unit in parts))
+    if total >= 1 << 63:
+        raise ValueError(f"{quote(value)} is more than an engine can count; write 30s or 1m30s")
+    return total
 
 
 def nano_cpus(value: float) -> int:
@@ -253,11 +263,12 @@ def reference(value: str) -> str:
 
 
 def signal(value: str) -> str:
-    """A signal as SIGTERM, TERM or a number."""
+    """A signal as SIGTERM, TERM or a number, by its name where it has one."""
     text = value.strip().upper()
     if text.isdigit() and 1 <= int(text) <= 64:
-        return text
+        return "SIG" + NUMBERED[int(text) - 1] if int(text) <= len(NUMBERED) else str(int(text))
     bare = text[3:] if text.startswith("SIG") else text
+    bare = SECOND_NAMES.get(bare, bare)
     if bare not in SIGNALS:
         raise ValueError(f"{quote(value)} is not a signal; write SIGTERM, SIGQUIT or a number from 1 to 64")
     return "SIG" + bare
@@ -325,10 +336,10 @@ def user(value: str) -> str:
 
 
 def absolute(value: str) -> str:
-    """A path in the container."""
+    """A path in the container, as short as the engine writes it."""
     if not value.startswith("/") or "\0" in value:
         raise ValueError(f"{quote(value)} is not an absolute path; begin it with /")
-    return value
+    return "/" + posixpath.normpath(value).lstrip("/")
 
 
 def namespace(*words_allowed: str, shared: bool = True) -> Callable[[str], str]:
