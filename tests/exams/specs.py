@@ -261,6 +261,7 @@ def tidy(given: Mapping[str, Any]) -> dict[str, Any]:
     tidied = copy.deepcopy(dict(given))
     _tidy_networks(tidied.get("networks") or [])
     subnets = {item["name"]: subnet_of(item) for item in tidied.get("networks") or ()}
+    inner = {item["name"] for item in tidied.get("networks") or () if item.get("internal")}
     taken_ports: set[tuple[int, str]] = set()
     taken_addresses: set[str] = set()
     earlier: dict[str, dict] = {}
@@ -270,6 +271,9 @@ def tidy(given: Mapping[str, Any]) -> dict[str, Any]:
         _tidy_runs(item)
         _tidy_references(item, earlier)
         _tidy_network(item, subnets, taken_addresses)
+        joined = [one["name"] for one in item.get("networks", ())] or [item.get("network_mode")]
+        if set(joined) <= inner:
+            item.pop("published_ports", None)  # nothing outside can reach it
         _tidy_ports(item, taken_ports)
         _tidy_mounts(item, earlier)
         _tidy_limits(item)
@@ -331,7 +335,9 @@ def _tidy_references(item: dict, earlier: Mapping[str, dict]) -> None:
             or (word == "container" and option == "network_mode" and "container:" in earlier[name].get(option, ""))
         ):
             del item[option]
-    item["volumes_from"] = [line for line in item.get("volumes_from", ()) if line.partition(":")[0] in earlier]
+    # An engine cannot take over the tmpfs among the mounts of another container ("no such volume").
+    plain = [name for name, other in earlier.items() if all(one["type"] != "tmpfs" for one in other.get("mounts", ()))]
+    item["volumes_from"] = [line for line in item.get("volumes_from", ()) if line.partition(":")[0] in plain]
     if not item["volumes_from"]:
         del item["volumes_from"]
 
