@@ -60,7 +60,8 @@ class Chain:
     def stop(self, observed: Observed, words: str, timeout: int | None) -> None:
         """Stop a running object; undone by starting it."""
         if observed.status == "paused":
-            self.add("unpause", observed.id, f"unpause {observed.kind.name} {observed.called}", {})
+            which = f"{observed.kind.name} {observed.called}"
+            self.add("unpause", observed.id, f"unpause {which}", {}, undo=("pause", observed.id, f"pause {which}", {}))
         back = ("start", observed.id, f"start {observed.kind.name} {observed.called} again", {})
         self.add("stop", observed.id, words, {"timeout": timeout}, undo=back)
 
