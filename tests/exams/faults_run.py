@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections import Counter
@@ -16,7 +15,8 @@ from harness.engine import Engine
 from harness.proxy import RecordingProxy, Rule
 from harness.run import Killed, Result
 from harness.task import Task
-from scenarios import Scenario
+
+from .scenarios import Scenario
 
 # What breaks a call -> the proxy's word for it, and what goes with it.
 KINDS = ("drop", "lost", "status", "truncated", "hang", "kill", "killafter")
@@ -26,12 +26,6 @@ PATIENCE = 5.0  # seconds that a run may take beyond its timeout to say that it 
 BOUND = 90.0  # seconds after which a run is said to hang
 # A pull, a build, a load and an import say nothing for as long as they like; they have a patience of their own.
 LONG = r"^(?!/images/create|/build|/images/load|/events)"
-
-
-def scale() -> float:
-    """The part of an exam that is to be run: 1 is all of it; SLIPWAY_EXAM_SCALE says it, `full` or a number."""
-    word = os.environ.get("SLIPWAY_EXAM_SCALE", "0.015")
-    return 1.0 if word == "full" else float(word)
 
 
 def sample(indices: int, kinds: tuple[str, ...], part: float, offset: int = 0) -> list[tuple[int, str]]:
@@ -233,10 +227,10 @@ def examine(driver: Driver, scenario: Scenario, index: int, kind: str, usual: fl
     if debris:
         wrong.append(f"left over: {', '.join(debris)}")
     figures.counts["converged"] += not (again.failed or third.failed or third.changed or debris)
-    return [f"{scenario.name}, call {index} {rule_words(driver, rule)}, {kind}: {text}" for text in wrong]
+    return [f"{scenario.name}, call {index} {_which(rule)}, {kind}: {text}" for text in wrong]
 
 
-def rule_words(driver: Driver, rule: Rule) -> str:
+def _which(rule: Rule) -> str:
     """The call that was broken, for a message."""
     return f"({rule.met})" if rule.met else "(not reached)"
 

@@ -42,7 +42,6 @@ class Scenario:
     services: tuple[str, ...] = ()
     replaced: int = 0
     port: str = ""
-    calls: int = 0  # about how many a run makes, for the sample; the exam counts for itself
 
 
 def variable(engine: Engine, name: str, value: str) -> bool:
@@ -230,6 +229,7 @@ def scenarios(registry: str, archive: Path) -> dict[str, Scenario]:
         Scenario(
             "replace under a port", before(published), published, round_variable, ("web",), replaced=1, port="8080"
         ),
+        Scenario("replace, start first", before(start_first), start_first, round_variable, ("web",)),
         Scenario("remake a network", before(remade), remade, remake_reached, ("web", "api", "store")),
         Scenario("from nothing", nothing, nothing_yet, runs("web", "api")),
         Scenario("scale up", lambda _round: scaled(1), lambda _round: scaled(3), scale_is(3), ("web-1",)),

@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults_run import KILLS, KINDS, Driver, Figures, examine, sample, scale
 from harness.engine import Engine, busybox_tar
 from harness.proxy import RecordingProxy
 from harness.registry import Registry
 from harness.run import Runner
 from harness.task import Task
-from scenarios import Scenario, scenarios
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+from .exam import SCALE
+from .faults_run import KILLS, KINDS, Driver, Figures, examine, sample
+from .scenarios import Scenario, scenarios
+
+pytestmark = pytest.mark.slow
 NAMES = list(scenarios("", Path()))
 
 
@@ -49,7 +51,7 @@ def test_a_fault_at_any_call(driver: Driver, scenario_set: dict[str, Scenario], 
     calls, usual = driver.count(scenario)
     wrong: list[str] = []
     down: dict[str, set[int]] = {}
-    for index, kind in sample(calls, KINDS, scale(), offset=NAMES.index(name)):
+    for index, kind in sample(calls, KINDS, SCALE, offset=NAMES.index(name)):
         for text in examine(driver, scenario, index, kind, usual):
             if text.endswith("the service is down (killed)"):
                 down.setdefault(kind, set()).add(index)

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from faults_run import scale
 from harness.engine import Engine
 from harness.proxy import Call, RecordingProxy
 from harness.registry import Registry
 from harness.run import Result
 from harness.task import STAYS, Task
 
-pytestmark = pytest.mark.integration
+from .exam import SCALE
+
 IMAGE = "slipway-test/busybox:1"
 STOP_TIMEOUT = 2  # seconds
 PATIENCE = 3.0  # seconds, beyond the stop timeout, until the old one is back
@@ -364,7 +364,7 @@ BREAKS = [
 
 def sampled_breaks() -> list[tuple[str, str, int, str]]:
     """Every place with one of the faults; in a full exam with each of them."""
-    if scale() >= 1:
+    if SCALE >= 1:
         return [(*place, fault) for place in BREAKS for fault in FAULTS]
     return [(*place, FAULTS[number % len(FAULTS)]) for number, place in enumerate(BREAKS)]
 
