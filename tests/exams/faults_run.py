@@ -133,25 +133,24 @@ class Driver:
         ask = ("curl", "--silent", "--max-time", "2", "--retry", "5", "--retry-connrefused", "--retry-delay", "1")
         return "root:" in self.engine.in_netns(*ask, f"http://127.0.0.1:{port}/passwd", check=False)
 
-    def debris(self) -> list[str]:
-        """Everything that should not be there whatever the scenario: strange names, objects without an owner, doubles."""
-        found = []
-        for item in self.engine.api("GET", "/containers/json", all=1):
-            name = item["Names"][0][1:]
-            if "-slipway-" in name or item["Labels"].get("slipway.project") != "sc":
-                found.append(f"container {name}")
-        networks = [
-            item for item in self.engine.api("GET", "/networks") if item["Name"] not in ("bridge", "host", "none")
-        ]
-        names = Counter(item["Name"] for item in networks)
-        found += [f"network {name}, {count} times" for name, count in names.items() if count > 1]
-        owned = [("network", item) for item in networks]
-        owned += [("volume", item) for item in self.engine.api("GET", "/volumes").get("Volumes") or ()]
-        found += [
-            f"{kind} {item['Name']}" for kind, item in owned if (item["Labels"] or {}).get("slipway.project") != "sc"
-        ]
-        found += [f"image {item['Id']}" for item in self.engine.api("GET", "/images/json") if not item["RepoTags"]]
-        return found
+
+def debris(engine: Engine, project: str) -> list[str]:
+    """Everything that should not be there whatever the scenario: strange names, objects without an owner, doubles."""
+    found = []
+    for item in engine.api("GET", "/containers/json", all=1):
+        name = item["Names"][0][1:]
+        if "-slipway-" in name or item["Labels"].get("slipway.project") != project:
+            found.append(f"container {name}")
+    networks = [item for item in engine.api("GET", "/networks") if item["Name"] not in ("bridge", "host", "none")]
+    names = Counter(item["Name"] for item in networks)
+    found += [f"network {name}, {count} times" for name, count in names.items() if count > 1]
+    owned = [("network", item) for item in networks]
+    owned += [("volume", item) for item in engine.api("GET", "/volumes").get("Volumes") or ()]
+    found += [
+        f"{kind} {item['Name']}" for kind, item in owned if (item["Labels"] or {}).get("slipway.project") != project
+    ]
+    found += [f"image {item['Id']}" for item in engine.api("GET", "/images/json") if not item["RepoTags"]]
+    return found
 
 
 def crashed(result: Result) -> bool:
@@ -222,11 +221,11 @@ def examine(driver: Driver, scenario: Scenario, index: int, kind: str, usual: fl
         wrong.append(f"a further run was not empty: {third.get('plan')} {third.msg} {driver.task.mutating}")
     if not scenario.reached(engine, number) or not driver.up(scenario):
         wrong.append("the goal is not reached")
-    debris = driver.debris()
-    figures.counts["leftovers"] += len(debris)
-    if debris:
-        wrong.append(f"left over: {', '.join(debris)}")
-    figures.counts["converged"] += not (again.failed or third.failed or third.changed or debris)
+    left = debris(engine, "sc")
+    figures.counts["leftovers"] += len(left)
+    if left:
+        wrong.append(f"left over: {', '.join(left)}")
+    figures.counts["converged"] += not (again.failed or third.failed or third.changed or left)
     return [f"{scenario.name}, call {index} {_which(rule)}, {kind}: {text}" for text in wrong]
 
 

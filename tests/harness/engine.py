@@ -197,6 +197,10 @@ class Engine:
         wait_for(lambda: not self._runs(pid), 30, "dockerd to end")
         (self.directory / "pid").unlink(missing_ok=True)
 
+    def signal_daemon(self, name: str) -> None:
+        """Send a signal to dockerd: STOP and CONT freeze and thaw it."""
+        self.in_namespaces("kill", f"-{name}", (self.directory / "pid").read_text().strip())
+
     def _runs(self, pid: str) -> bool:
         state = self.in_namespaces("sh", "-c", f"cut -d ' ' -f 3 /proc/{pid}/stat || true", check=False).strip()
         return state not in ("", "Z")

@@ -138,11 +138,15 @@ class Runner:
 
     def kill(self, *_call: object) -> bool:
         """Kill the module that runs now, as a machine that loses its power would; its run raises Killed. Returns False."""
+        self.signal(signal.SIGKILL)
+        return False
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the module that runs now."""
         assert self._server is not None
         pid = self._server.pid
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            os.kill(int(child), signal.SIGKILL)
-        return False
+            os.kill(int(child), number)
 
     def close(self) -> None:
         """End the kept process."""
