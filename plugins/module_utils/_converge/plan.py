@@ -496,14 +496,10 @@ class _Planner:
             self._gone(observed, Reason.REQUESTED)
 
     def _check_users(self) -> None:
-        """Nothing that a container uses is taken from under it."""
-        known = (*self.world.objects.values(), *self.world.orphans)
-        going = {item.called for item in known if item.key in self.leaving} | {
-            item.called for item in self.world.leftovers
-        }
+        """Nothing that a container uses, and will go on using, is taken from under it."""
         for key in sorted(self.leaving):
             declared = self.by_key.get(key)
-            users = sorted(set(self.world.attached.get(key, ())) - going)
+            users = self._users_after(key)
             if users and not (declared and declared.intent.get("force")):
                 place = (
                     declared.place
@@ -515,6 +511,24 @@ class _Planner:
                 self.mistakes.add(
                     place, f"the {key[0]} {quote(key[1])} is in use by {', '.join(users)}; remove what uses it first"
                 )
+
+    def _users_after(self, key: tuple) -> list[str]:
+        """Who uses something when all that is planned is done: neither what goes or is exchanged, nor what steps off."""
+        removed = {action.target for action in self.actions.values() if action.verb == "remove"}
+        off = {
+            action.target
+            for action in self.actions.values()
+            if action.verb == "disconnect" and action.payload["peer"] == key[1]
+        }
+        known = (*self.world.objects.values(), *self.world.orphans, *self.world.leftovers)
+        gone = {item.called for item in known if item.id in removed | off}
+        staying = set(self.world.attached.get(key, ())) - gone
+        needing = {
+            item.name
+            for item in self.by_key.values()
+            if not self.policy.absent and item.intent.get("state") != "absent" and any(n.key == key for n in item.needs)
+        }
+        return sorted(staying | needing)
 
     def _leftovers(self) -> None:
         for observed in sorted(self.world.leftovers, key=lambda item: item.called):
