@@ -129,15 +129,37 @@ def converge(module: SlipwayModule, task: Task) -> None:
 
     What only a change needs is imported where a change begins: a run that finds nothing to do is over sooner.
     """
+    told = _Told()
     with Engine(read_connection(module.given())) as engine:
-        planned, world = _look(engine, task)
-        if planned.actions and not module.check_mode:
-            planned, world, result = _change(module, engine, task)
+        try:
+            planned, world = _look(engine, task)
+        except SpecError:
+            if module.check_mode:
+                raise
+            planned = None  # another run may be in the middle of its work; what is seen under the lock counts
+        if planned is None or (planned.actions and not module.check_mode):
+            planned, world, result = _change(module, engine, task, told)
         else:
             result = _foretold(task, planned)
         for warning in _warnings(task, planned, world):
             module.warn(warning)
         module.leave(**result, resources=describe.resources(world, [resource.key for resource in task.desired]))
+
+
+class _Told:
+    """What becomes of a signal that tells the module to end: the run undoes what it did; before there is one, nothing was done;
+    after it, the report is all that is left to do."""
+
+    def __init__(self) -> None:
+        self.run: Any = None
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self)
+
+    def __call__(self, number: int, _frame: Any) -> None:
+        words = f"interrupted by {signal.Signals(number).name}"
+        if self.run is None:
+            raise SlipwayError(f"{words}; nothing was changed")
+        self.run.interrupt(words)
 
 
 def _look(engine: Engine, task: Task) -> tuple[Plan, World]:
@@ -163,7 +185,7 @@ def _foretold(task: Task, planned: Plan) -> dict[str, Any]:
     return result
 
 
-def _change(module: SlipwayModule, engine: Engine, task: Task) -> tuple[Plan, World, dict[str, Any]]:
+def _change(module: SlipwayModule, engine: Engine, task: Task, told: _Told) -> tuple[Plan, World, dict[str, Any]]:
     """Hold the lock, look again, for another run may have been at work, and carry out the plan."""
     from ._converge.lock import locked
 
@@ -171,7 +193,7 @@ def _change(module: SlipwayModule, engine: Engine, task: Task) -> tuple[Plan, Wo
         planned, world = _look(engine, task)
         result = _foretold(task, planned)
         if planned.actions:
-            result = _carry_out(module, engine, task, planned)
+            result = _carry_out(module, engine, task, planned, told)
             try:
                 world = snapshot(engine, task.desired, task.policy)
             except EngineError as error:
@@ -181,22 +203,20 @@ def _change(module: SlipwayModule, engine: Engine, task: Task) -> tuple[Plan, Wo
     return planned, world, result
 
 
-def _carry_out(module: SlipwayModule, engine: Engine, task: Task, planned: Plan) -> dict[str, Any]:
+def _carry_out(module: SlipwayModule, engine: Engine, task: Task, planned: Plan, told: _Told) -> dict[str, Any]:
     from ._converge.apply import Run
     from ._docker.perform import Performer
 
     settings = task.settings
     perform = Performer(engine)
     on_failure = settings.get("on_failure") or ROLLBACK
-    run = Run(
+    run = told.run = Run(
         perform,
         parallelism=settings.get("parallelism") or 8,
         on_failure=on_failure,
         max_failures=(settings.get("update_config") or {}).get("max_failures") or 0,
         ready=perform.ready,
     )
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda number, _frame: run.interrupt(f"interrupted by {signal.Signals(number).name}"))
     journal = run(planned.actions)
     result = report(planned, journal, spec.KINDS)
     if not journal.whole:
