@@ -286,11 +286,12 @@ class FakeEngine:
         }
 
     def state(self) -> str:
-        """Everything a user would notice, as text: two equal states are equal texts. IDs of remade networks do not count."""
+        """Everything a user would notice, as text: two equal states are equal texts. IDs of remade networks do not count,
+        nor whether what does not run has ever run."""
         containers = {
             key: {
                 **item,
-                "State": item["State"]["Status"],
+                "State": item["State"]["Status"].replace("created", "exited"),
                 "HostConfig": {name: value for name, value in item["HostConfig"].items() if value},
             }
             for key, item in self.containers.items()
