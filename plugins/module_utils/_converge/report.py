@@ -122,7 +122,7 @@ def _left(journal: Journal, on_failure: str) -> str:
         problems = "; ".join(f"{entry.action.step}: {entry.error}" for entry in stuck)
         return f"Undoing it was not complete: {problems}. Run again: leftovers are found by their labels"
     if journal.committed:
-        return "Everything before this last step is in place and stays; run again to finish it"
+        return "Everything before this last step is in place and stays; see to the cause, then run again to finish it"
     if not journal.stopped:
         return f"That was undone ({len(undone)} steps), so what ran before runs on; the others are as declared"
     if on_failure == KEEP:
