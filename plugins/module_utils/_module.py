@@ -12,15 +12,15 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._converge.action import HIDDEN
 from ._converge.desired import Mistakes, convert_options
 from ._converge.errors import EngineError, SlipwayError, SpecError
 from ._converge.journal import UNDONE
 from ._converge.kind import Kind
 from ._converge.observed import World
-from ._converge.option import Option, argument_spec, looks_secret
+from ._converge.option import Option, argument_spec
 from ._converge.plan import ROLLBACK, Plan, plan
 from ._converge.report import failure, report
+from ._converge.secret import hide, mask
 from ._docker import connection, describe, spec
 from ._docker.engine import Engine, MissingLibrary
 from ._docker.snapshot import snapshot
@@ -56,31 +56,12 @@ class SlipwayModule(AnsibleModule):
 
     def fail(self, message: str, **result: Any) -> None:
         """Fail with a message and what is known."""
-        self.fail_json(msg=message, invocation={"module_args": hide(self.params)}, **result)
+        self.fail_json(msg=mask(message), invocation={"module_args": hide(self.params)}, **result)
 
 
 def _loose(entry: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: entry[key] for key in ("aliases", "no_log") if key in entry}
     return {"type": "raw", **kept}
-
-
-def hide(value: Any) -> Any:
-    """A copy of some options in which the values of secret-looking names are masked."""
-    if isinstance(value, Mapping):
-        return {
-            key: HIDDEN if looks_secret(str(key)) and item and not isinstance(item, (Mapping, bool)) else hide(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [_hide_line(item) for item in value]
-    return value
-
-
-def _hide_line(item: Any) -> Any:
-    if isinstance(item, str) and "=" in item:
-        name = item.partition("=")[0]
-        return f"{name}={HIDDEN}" if looks_secret(name) else item
-    return hide(item)
 
 
 def run(options: Sequence[Option], work: Callable[[SlipwayModule], None]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Any
 
-HIDDEN = "******"
+from .secret import HIDDEN, mask
 
 
 class Reason(Enum):
@@ -70,7 +70,9 @@ def show(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (str, int, float)):
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, Mapping):
         if all(not item for item in value.values()):

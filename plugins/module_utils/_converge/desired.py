@@ -12,7 +12,8 @@ from typing import Any
 
 from .graph import find_cycle
 from .kind import Kind
-from .option import Option, looks_secret
+from .option import Option
+from .secret import hide, looks_secret
 
 Key = tuple  # (kind name, resource name)
 
@@ -76,7 +77,7 @@ def join(place: str, name: str) -> str:
 def quote(value: Any, limit: int = 60) -> str:
     """Show a user's value in a message, on one line and not too long."""
     try:
-        text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+        text = json.dumps(hide(value), ensure_ascii=False, sort_keys=True)
     except TypeError:
         text = json.dumps(str(value), ensure_ascii=False)
     return text if len(text) <= limit else text[: limit - 3] + "..."

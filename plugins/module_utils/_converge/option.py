@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from .secret import looks_secret
+
 TYPES = ("str", "int", "float", "bool", "list", "dict", "path", "raw")
 
 
@@ -147,26 +149,3 @@ def dig(raw: Any, path: str) -> Any:
             return None
         raw = raw.get(part)
     return raw
-
-
-SECRET_WORDS = (
-    "passw",
-    "passphrase",
-    "secret",
-    "token",
-    "api_key",
-    "apikey",
-    "private_key",
-    "credential",
-    "access_key",
-)
-
-
-def looks_secret(key: str) -> bool:
-    """Whether a key's name says that its value should not be shown."""
-    lowered = key.lower().replace("-", "_")
-    return (
-        any(word in lowered for word in SECRET_WORDS)
-        or lowered.endswith(("_key", "_pass", "_pwd"))
-        or lowered in ("pass", "pwd")
-    )

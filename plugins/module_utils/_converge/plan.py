@@ -18,6 +18,7 @@ from .kind import Kind, Replace
 from .observed import Observed, World
 from .option import Option, dig
 from .ownership import labels_of
+from .secret import secrets_in
 
 ASIDE = "-slipway-old"  # what a replaced object is called until the new one is well
 BESIDE = "-slipway-new"  # what its successor is called until it takes over
@@ -644,12 +645,8 @@ def _rank(kind: Kind) -> int:
 
 def _secrets(resource: Resource) -> tuple[str, ...]:
     """Values that must not show up in a message about this resource."""
-    found = []
-    for option in resource.kind.fields:
-        value = resource.fields.get(option.name)
-        if option.hides and isinstance(value, Mapping):
-            found += [str(item) for key, item in value.items() if option.hides(key) and item]
-    return tuple(found)
+    given = [resource.fields.get(option.name) for option in resource.kind.fields]
+    return tuple(secret for value in given if isinstance(value, Mapping) for secret in secrets_in(value))
 
 
 def _copy(value: Any) -> Any:

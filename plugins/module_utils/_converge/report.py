@@ -8,10 +8,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .action import HIDDEN, Line, show
+from .action import Line, show
 from .journal import DONE, FAILED, STUCK, UNDONE, Journal, seconds_of
 from .kind import Kind
 from .plan import KEEP, PAUSE, Plan
+from .secret import HIDDEN
 
 EMPTY = "empty"  # the identity of a plan that does nothing
 

@@ -10,9 +10,10 @@ from typing import Any
 from .._converge.compare import MODES
 from .._converge.desired import quote
 from .._converge.kind import Kind, Need, Replace
-from .._converge.option import Option, any_order, dig, looks_secret
+from .._converge.option import Option, any_order, dig
 from .._converge.ownership import without_ours
 from .._converge.plan import ORDERS
+from .._converge.secret import looks_secret
 from . import fields, values
 
 RESTART = ("no", "on-failure", "always", "unless-stopped")

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._converge.action import HIDDEN
 from .._converge.observed import Observed, World
-from .._converge.option import dig, looks_secret
+from .._converge.option import dig
 from .._converge.ownership import without_ours
+from .._converge.secret import HIDDEN, hide, looks_secret
 
 
 def resources(world: World, keys: Any) -> dict[str, dict]:
@@ -35,7 +35,7 @@ def describe(observed: Observed) -> dict[str, Any]:
                 name: _endpoint(settings or {})
                 for name, settings in (dig(raw, "NetworkSettings.Networks") or {}).items()
             },
-            "labels": without_ours(dig(raw, "Config.Labels")),
+            "labels": hide(without_ours(dig(raw, "Config.Labels"))),
         }
     if observed.kind.name == "image":
         return {
@@ -51,13 +51,13 @@ def describe(observed: Observed) -> dict[str, Any]:
             "name": observed.called,
             "driver": raw.get("Driver"),
             "subnets": [block.get("Subnet") for block in dig(raw, "IPAM.Config") or ()],
-            "labels": without_ours(raw.get("Labels")),
+            "labels": hide(without_ours(raw.get("Labels"))),
         }
     return {
         "name": observed.called,
         "driver": raw.get("Driver"),
         "mountpoint": raw.get("Mountpoint"),
-        "labels": without_ours(raw.get("Labels")),
+        "labels": hide(without_ours(raw.get("Labels"))),
     }
 
 

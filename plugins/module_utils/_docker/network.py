@@ -12,6 +12,7 @@ from .._converge.desired import quote
 from .._converge.kind import Kind, Replace
 from .._converge.option import Option
 from .._converge.ownership import without_ours
+from .._converge.secret import looks_secret
 from . import values
 from .fields import PREDEFINED_NETWORKS
 
@@ -92,13 +93,13 @@ OPTIONS = (
     Option("name", required=True),
     Option("state", choices=("present", "absent"), default="present"),
     Option("driver", "str", "Driver", values.plugin, unset="bridge"),
-    Option("driver_options", "dict", "Options", values.texts, lambda value: dict(value or {}), keyed=True),
+    Option("driver_options", "dict", "Options", values.texts, lambda value: dict(value or {}), keyed=True, hides=looks_secret),
     Option("internal", "bool", "Internal", decode=bool, unset=False),
     Option("attachable", "bool", "Attachable", decode=bool, unset=False),
     Option("enable_ipv6", "bool", "EnableIPv6", decode=bool, unset=False),
     Option("ipam_driver", "str", "IPAM.Driver", unset="default"),
     Option("ipam_config", "list", "IPAM.Config", _encode_ipam, _decode_ipam, matches=_ipam_matches, suboptions=IPAM_OPTIONS, elements="dict"),
-    Option("labels", "dict", "Labels", values.texts, without_ours, keyed=True),
+    Option("labels", "dict", "Labels", values.texts, without_ours, keyed=True, hides=looks_secret),
 )  # fmt: skip
 
 KIND = Kind("network", OPTIONS, replace=Replace.IN_PLACE, labels="Labels", check=_check)

@@ -7,12 +7,13 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .._converge.action import Action
 from .._converge.errors import EngineError
 from .._converge.option import dig
+from .._converge.secret import mask, secrets_in
 from . import image, sources, values
 from .engine import Engine, path, sdk
 from .watch import Watch
@@ -165,6 +166,7 @@ class Performer:
                 query=query,
                 body=context,
                 headers={"Content-Type": "application/x-tar"},
+                hidden=secrets_in(build.get("args") or {}),
             )
 
     def _load(self, action: Action) -> None:
@@ -209,14 +211,13 @@ class Performer:
         }  # the engine wants the header; this is {}
         self._follow(f"pushing {reference}", "POST", path("images", name, "push"), query={"tag": tag}, headers=headers)
 
-    def _follow(self, what: str, method: str, target: str, **options: Any) -> None:
+    def _follow(self, what: str, method: str, target: str, hidden: Sequence[str] = (), **options: Any) -> None:
         """Follow a stream to its end; an error in it is a failure, though the status was 200."""
         lines: list[str] = []
         for document in self.engine.progress(method, target, timeout=SLOW, **options):
             if document.get("error"):
                 told = dig(document, "errorDetail.message") or document["error"]
-                tail = _tail(lines)
-                raise EngineError(f"{what} failed: {' '.join(told.split())}{tail}")
+                raise EngineError(mask(f"{what} failed: {' '.join(told.split())}{_tail(lines)}", hidden))
             if document.get("stream"):
                 lines.append(document["stream"])
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from .._converge.kind import Kind, Replace
 from .._converge.option import Option
 from .._converge.ownership import without_ours
+from .._converge.secret import looks_secret
 from . import values
 
 
@@ -23,8 +24,16 @@ OPTIONS = (
     Option("name", required=True),
     Option("state", choices=("present", "absent"), default="present"),
     Option("driver", "str", "Driver", values.plugin, unset="local"),
-    Option("driver_options", "dict", "Options", values.texts, lambda value: dict(value or {}), keyed=True),
-    Option("labels", "dict", "Labels", values.texts, without_ours, keyed=True),
+    Option(
+        "driver_options",
+        "dict",
+        "Options",
+        values.texts,
+        lambda value: dict(value or {}),
+        keyed=True,
+        hides=looks_secret,
+    ),
+    Option("labels", "dict", "Labels", values.texts, without_ours, keyed=True, hides=looks_secret),
 )
 
 KIND = Kind("volume", OPTIONS, replace=Replace.NEVER, labels="Labels", check=_check)

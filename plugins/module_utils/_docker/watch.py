@@ -9,9 +9,9 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from .._converge.action import HIDDEN
 from .._converge.errors import EngineError
 from .._converge.option import dig
+from .._converge.secret import mask
 from . import fields
 from .engine import Engine, path
 
@@ -85,9 +85,7 @@ class Watch:
             text += f"; its health check said: {' '.join((checks[-1].get('Output') or '').split()) or 'nothing'}"
         lines = self._log(raw)
         text += "; its last lines: " + " | ".join(lines) if lines else "; it logged nothing"
-        for secret in sorted(hidden, key=len, reverse=True):
-            text = text.replace(secret, HIDDEN)
-        return text
+        return mask(text, hidden)
 
     def _log(self, raw: Mapping) -> list[str]:
         try:
