@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -147,6 +146,8 @@ def _singular(place: str) -> str:
 
 
 def _nearest(name: Any, names: Mapping[str, Option]) -> str:
+    import difflib  # here, for only a mistake needs it
+
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]}?"

@@ -9,7 +9,6 @@ when it is needed: build contexts and registry credentials.
 from __future__ import annotations
 
 import errno
-import getpass
 import http.client
 import importlib.util
 import json
@@ -404,6 +403,8 @@ def _sentence(error: Exception) -> str:
 
 
 def _user() -> str:
+    import getpass  # here, for only a failure needs it
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):
