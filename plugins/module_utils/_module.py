@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from . import _archive  # noqa: F401 - before the others, which it makes faster
 from ._converge.desired import Mistakes, convert_options
 from ._converge.errors import EngineError, SlipwayError, SpecError
 from ._converge.journal import UNDONE
