@@ -76,6 +76,7 @@ class Kind:
     - ``carry(document, observed)``: what a replacement takes over from the old object (anonymous volumes).
     - ``endpoint(observed, peer)``: the settings with which an object is connected to a peer, as a connect takes them.
     - ``complete(document, observed)``: fields the engine wants beside those that change in an update.
+    - ``fields``: the rows that are sent and compared; ``by_name``: all rows by their names.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Kind:
     carry: Callable[..., dict] = _unchanged
     endpoint: Callable[..., Mapping] = _unconnected
     complete: Callable[..., dict] = _unchanged
+    fields: tuple[Option, ...] = field(init=False, repr=False, compare=False, default=())
     by_name: Mapping[str, Option] = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
@@ -102,11 +104,7 @@ class Kind:
                     raise TypeError(f"kind {self.name}: {name} is there twice")
                 table[name] = option
         object.__setattr__(self, "by_name", table)
-
-    @property
-    def fields(self) -> tuple[Option, ...]:
-        """The rows that are sent and compared."""
-        return tuple(option for option in self.options if option.is_field)
+        object.__setattr__(self, "fields", tuple(option for option in self.options if option.is_field))
 
     def option(self, name: str) -> Option:
         """Return the row of that name."""
