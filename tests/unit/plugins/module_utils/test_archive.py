@@ -9,6 +9,7 @@ import zipimport
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.slipway.docker.plugins.module_utils._archive import file_name
 
 
