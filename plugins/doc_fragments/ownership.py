@@ -19,7 +19,7 @@ options:
   adopt:
     description:
       - What to do with an object of that name which this project did not make.
-      - V(unowned) takes it over when nobody owns it, which means that it has no label of Slipway, Compose or a swarm.
+      - V(unowned) takes it over when nobody owns it, which means that it has no label of Slipway, Compose, podman-compose or a swarm.
         Taking over an object that is already as declared changes nothing.
       - V(any) takes it over from another owner too. V(never) takes over nothing.
     type: str

@@ -17,6 +17,7 @@ OURS = (PROJECT, KEY, MANAGED)
 # Labels by which others say that an object is theirs: (label, how to call the owner).
 OTHERS = (
     ("com.docker.compose.project", "the Compose project {}"),
+    ("io.podman.compose.project", "the podman-compose project {}"),
     ("com.docker.stack.namespace", "the stack {}"),
     ("com.docker.swarm.service.name", "the swarm service {}"),
     ("com.docker.swarm.service.id", "the swarm service {}"),
@@ -41,6 +42,12 @@ def owner_of(labels: Mapping | None) -> str:
         if label in labels:
             return words.format(labels[label])
     return ""
+
+
+def is_ours(labels: Mapping | None, project: str, name: str = "") -> bool:
+    """Whether both labels say that an object is this project's; half of them is not enough. With a name: its key is that name."""
+    labels = labels or {}
+    return labels.get(PROJECT) == project and bool(labels.get(KEY)) and name in ("", labels[KEY])
 
 
 def managed_of(labels: Mapping | None) -> tuple[str, ...] | None:

@@ -75,7 +75,7 @@ OPTIONS = (
     Option("interactive", "bool", "Config.OpenStdin", decode=bool, unset=False, aliases=("stdin_open",)),
     Option("init", "bool", "HostConfig.Init", decode=bool, unset=False),
     Option("stop_signal", "str", "Config.StopSignal", values.signal, lambda value: values.signal(value) if value else "", inherits="StopSignal"),
-    Option("stop_timeout", "int", "Config.StopTimeout"),
+    Option("stop_timeout", "int", "Config.StopTimeout", fields.encode_patience),
     Option("healthcheck", "dict", "Config.Healthcheck", fields.encode_health, fields.decode_health, keyed=True, inherits="Healthcheck", suboptions=HEALTH_OPTIONS),
     Option("restart_policy", "str", "HostConfig.RestartPolicy.Name", decode=fields.otherwise("no"), update=True, resets=True, unset="no", choices=RESTART, aliases=("restart",)),
     Option("restart_retries", "int", "HostConfig.RestartPolicy.MaximumRetryCount", values.not_negative, fields.otherwise(0), update=True, resets=True, unset=0),
@@ -89,7 +89,7 @@ OPTIONS = (
     Option("cpu_shares", "int", "HostConfig.CpuShares", fields.encode_shares, fields.otherwise(0), update=True, unset=0),
     Option("cpuset_cpus", "str", "HostConfig.CpusetCpus", fields.encode_cpuset, fields.otherwise(""), update=True, unset="", aliases=("cpuset",)),
     Option("cpuset_mems", "str", "HostConfig.CpusetMems", fields.encode_cpuset, fields.otherwise(""), update=True, unset=""),
-    Option("pids_limit", "int", "HostConfig.PidsLimit", decode=fields.pids, update=True, resets=True, unset=0),
+    Option("pids_limit", "int", "HostConfig.PidsLimit", fields.encode_pids, fields.pids, update=True, resets=True, unset=0),
     Option("ulimits", "list", "HostConfig.Ulimits", values.ulimits, values.ulimits_back),
     Option("shm_size", "str", "HostConfig.ShmSize", values.size, unset=64 << 20),
     Option("oom_score_adj", "int", "HostConfig.OomScoreAdj", fields.encode_adjustment, fields.otherwise(0), unset=0),
@@ -178,6 +178,9 @@ def _check(spec: Mapping) -> Iterable[tuple[str, str]]:
         )
     if spec.get("auto_remove") and spec.get("restart_policy", "no") != "no":
         yield "auto_remove", f"true and restart_policy: {spec['restart_policy']} exclude one another; keep one"
+    if (spec.get("healthy_wait_timeout") or 0) < 0:
+        yield "healthy_wait_timeout", f"{spec['healthy_wait_timeout']:g} is less than 0 seconds"
+    yield from _check_namespaces(spec)
     for option, mode in (spec.get("comparisons") or {}).items():
         if option != "*" and option not in KIND.by_name:
             yield f"comparisons.{option}", f"there is no option {quote(option)}"
@@ -209,6 +212,36 @@ def _check_memory(spec: Mapping) -> Iterable[tuple[str, str]]:
             "memory_reservation",
             f"{quote(spec['memory_reservation'])} is more than memory, {quote(spec['memory'])}; write less",
         )
+
+
+# What a container cannot have of its own when it shares another's namespace: (option, mode) -> what.
+SHARED = {
+    ("network_mode", "container"): (
+        "hostname",
+        "exposed_ports",
+        "dns_servers",
+        "dns_search_domains",
+        "dns_opts",
+        "etc_hosts",
+    ),
+    ("uts", "host"): ("hostname",),
+}
+
+
+def _check_namespaces(spec: Mapping) -> Iterable[tuple[str, str]]:
+    for (option, mode), excluded in SHARED.items():
+        if (spec.get(option) or "").partition(":")[0] == mode:
+            for name in excluded:
+                if spec.get(name):
+                    yield name, f"and {option}: {spec[option]} exclude one another, for it has the other's; keep one"
+    for key in spec.get("sysctls") or ():
+        if str(key).startswith("net.") and spec.get("network_mode") == "host":
+            yield (
+                "sysctls",
+                f"{quote(str(key))} would be the host's with network_mode: host; set it there, or take it out",
+            )
+        if values.IPC_SYSCTLS.fullmatch(str(key)) and spec.get("ipc_mode") == "host":
+            yield "sysctls", f"{quote(str(key))} would be the host's with ipc_mode: host; set it there, or take it out"
 
 
 def _check_network(spec: Mapping) -> Iterable[tuple[str, str]]:

@@ -106,6 +106,8 @@ def encode_networks(items: list[Mapping]) -> dict[str, dict]:
         name = item.get("name") or ""
         if name in encoded:
             raise ValueError(f"{quote(name)} is there twice; join each network once")
+        if name in ("host", "none"):
+            raise ValueError(f"{quote(name)} cannot be joined; write network_mode: {name} instead of networks")
         settings: dict[str, Any] = {}
         ipam = {}
         if item.get("ipv4_address"):
@@ -250,8 +252,25 @@ def encode_tmpfs(items: list[str]) -> dict[str, str]:
         path, _colon, options = str(item).partition(":")
         if not path.startswith("/"):
             raise ValueError(f"{quote(item)}: the path is not absolute; write /run or /run:size=64m")
-        found[path.rstrip("/") or "/"] = options
+        path = path.rstrip("/")
+        if not path:
+            raise ValueError(f"{quote(item)} would cover the container's root; give it a path below /")
+        if path in found:
+            raise ValueError(f"{quote(path)} is there twice; keep one")
+        for option in options.split(",") if options else ():
+            if not TMPFS.fullmatch(option):
+                raise ValueError(
+                    f"{quote(item)}: {quote(option)} is not an option of a tmpfs; write size=64m or mode=1777"
+                )
+        found[path] = options
     return found
+
+
+# https://github.com/moby/sys/blob/mount/v0.3.3/mount/flags_unix.go
+TMPFS = re.compile(
+    r"defaults|ro|rw|(no)?(suid|dev|exec|atime|diratime|relatime|strictatime|mand)|(a|dir)?sync|remount|r?(bind|private|shared|slave|unbindable)"
+    r"|size=\d+[kmgKMG%]?|mode=[0-7]+|(uid|gid|nr_inodes|nr_blocks)=\d+[kmgKMG]?|mpol=.+"
+)
 
 
 HEALTH = {
@@ -306,6 +325,13 @@ def encode_mounts(items: list[Mapping]) -> list[dict]:
     return [_encode_mount(item) for item in items]
 
 
+MOUNT_OWNERS = {
+    "propagation": "bind",
+    **dict.fromkeys(("no_copy", "volume_driver", "volume_options"), "volume"),
+    **dict.fromkeys(("tmpfs_size", "tmpfs_mode"), "tmpfs"),
+}
+
+
 def _encode_mount(item: Mapping) -> dict:
     kind, target, source = item.get("type") or "volume", item.get("target") or "", item.get("source")
     if not target.startswith("/"):
@@ -314,6 +340,13 @@ def _encode_mount(item: Mapping) -> dict:
         raise ValueError(f"{quote(source)} is not an absolute path on the host, which a bind mount needs")
     if kind == "tmpfs" and source:
         raise ValueError(f"a tmpfs mount has no source; take {quote(source)} out")
+    if kind == "volume" and source and not values.NAME.fullmatch(source):
+        raise ValueError(f"{quote(source)} is not a volume's name; write type: bind for a path of the host")
+    if not target.rstrip("/"):
+        raise ValueError(f"{quote(target)} would cover the container's root; give the mount a path below /")
+    for option, owner in MOUNT_OWNERS.items():
+        if item.get(option) is not None and kind != owner:
+            raise ValueError(f"{option} means something with type: {owner} only, and this is a {kind}; take it out")
     mount: dict[str, Any] = {"Type": kind, "Target": target.rstrip("/") or "/"}
     if source:
         mount["Source"] = source
@@ -406,6 +439,24 @@ def encode_cpuset(value: str) -> str:
     """A set of processors."""
     if value and not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", value):
         raise ValueError(f'{quote(value)} is not a set of processors; write "0-2" or "0,1"')
+    for part in value.split(",") if value else ():
+        first, _dash, last = part.partition("-")
+        if last and int(last) < int(first):
+            raise ValueError(f'{quote(value)} has a range that ends before it begins; write "{last}-{first}"')
+    return value
+
+
+def encode_pids(value: int) -> int:
+    """A limit of processes."""
+    if value < -1:
+        raise ValueError(f"{quote(value)} is negative; write a number of processes, or 0 for no limit")
+    return value
+
+
+def encode_patience(value: int) -> int:
+    """Seconds to stop in; -1 is as long as it takes."""
+    if value < -1:
+        raise ValueError(f"{quote(value)} is negative; write a number of seconds, or -1 for as long as it takes")
     return value
 
 

@@ -24,6 +24,32 @@ IPAM_OPTIONS = (
 )
 
 
+def usable(text: str, whole: Any) -> bool:
+    """Whether an address is one that a host can have in a subnet."""
+    ip = ipaddress.ip_address(text)
+    if ip not in whole:
+        return False
+    return ip.version == 6 or whole.prefixlen > 30 or ip not in (whole.network_address, whole.broadcast_address)
+
+
+# https://github.com/moby/moby/blob/v26.1.0/libnetwork/drivers/bridge/bridge_linux.go
+NUMBERS = ("com.docker.network.driver.mtu",)
+FLAGS = tuple(f"com.docker.network.bridge.{name}" for name in ("enable_icc", "enable_ip_masquerade", "default_bridge"))
+ADDRESSES = ("com.docker.network.bridge.host_binding_ipv4",)
+
+
+def _encode_driver_options(value: Mapping) -> dict[str, str]:
+    found = values.texts(value)
+    for key, item in found.items():
+        if key in NUMBERS and not item.isdigit():
+            raise ValueError(f"{quote(item)} of {key} is not a number; write 1500")
+        if key in FLAGS and item.lower() not in ("true", "false", "1", "0", "t", "f"):
+            raise ValueError(f'{quote(item)} of {key} is neither "true" nor "false"')
+        if key in ADDRESSES:
+            values.address(item, 4)
+    return found
+
+
 def _encode_ipam(items: list[Mapping]) -> list[dict]:
     encoded = []
     for item in items:
@@ -39,8 +65,17 @@ def _encode_ipam(items: list[Mapping]) -> list[dict]:
                 key: values.address(ip) for key, ip in values.texts(item["aux_addresses"]).items()
             }
         _inside(block)
+        _apart(block, encoded)
         encoded.append(block)
     return encoded
+
+
+def _apart(block: Mapping, others: Iterable[Mapping]) -> None:
+    for other in others:
+        if block.get("Subnet") and other.get("Subnet"):
+            one, two = ipaddress.ip_network(block["Subnet"]), ipaddress.ip_network(other["Subnet"])
+            if one.version == two.version and one.overlaps(two):
+                raise ValueError(f"{quote(block['Subnet'])} overlaps {quote(other['Subnet'])}; choose another subnet")
 
 
 def _inside(block: Mapping) -> None:
@@ -49,9 +84,12 @@ def _inside(block: Mapping) -> None:
             raise ValueError("has a gateway, range or address but no subnet; add subnet")
         return
     whole = ipaddress.ip_network(block["Subnet"])
-    for key in ("Gateway",):
-        if block.get(key) and ipaddress.ip_address(block[key]) not in whole:
-            raise ValueError(f"the gateway {quote(block[key])} is not in the subnet {block['Subnet']}")
+    known = {"gateway": block.get("Gateway"), **(block.get("AuxiliaryAddresses") or {})}
+    for name, text in known.items():
+        if text and not usable(text, whole):
+            raise ValueError(
+                f"the address {quote(text)} ({name}) is not in the subnet {block['Subnet']}, or no host may have it"
+            )
     if block.get("IPRange"):
         part = ipaddress.ip_network(block["IPRange"])
         if part.version != whole.version or not part.subnet_of(whole):
@@ -93,7 +131,7 @@ OPTIONS = (
     Option("name", required=True),
     Option("state", choices=("present", "absent"), default="present"),
     Option("driver", "str", "Driver", values.plugin, unset="bridge"),
-    Option("driver_options", "dict", "Options", values.texts, lambda value: dict(value or {}), keyed=True, hides=looks_secret),
+    Option("driver_options", "dict", "Options", _encode_driver_options, lambda value: dict(value or {}), keyed=True, hides=looks_secret),
     Option("internal", "bool", "Internal", decode=bool, unset=False),
     Option("attachable", "bool", "Attachable", decode=bool, unset=False),
     Option("enable_ipv6", "bool", "EnableIPv6", decode=bool, unset=False),

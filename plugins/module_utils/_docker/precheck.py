@@ -14,8 +14,9 @@ from .._converge.desired import Mistakes, Resource, join, quote
 from .._converge.errors import EngineError, SpecError
 from .._converge.observed import World
 from .._converge.option import dig
+from .._converge.ownership import owner_of
 from .._converge.plan import Plan
-from . import container, image, network, sources
+from . import container, image, network, sources, values
 from .engine import Engine
 from .snapshot import parallel
 from .spec import bindings, overlap
@@ -27,7 +28,14 @@ PLUGINS = (
     ("network", "driver", "Plugins.Network"),
     ("volume", "driver", "Plugins.Volume"),
 )
-ABOUT_ENGINE = {option for _kind, option, _path in PLUGINS} | {"cpus", "cpuset_cpus"}
+ABOUT_ENGINE = {option for _kind, option, _path in PLUGINS} | {"cpus", "cpuset_cpus", "log_options"}
+# https://github.com/moby/moby/blob/v26.1.0/daemon/logger
+_FILES = ("max-size", "max-file", "compress", "mode", "max-buffer-size")
+LOG_OPTIONS = {
+    "local": _FILES,
+    "json-file": (*_FILES, "labels", "labels-regex", "env", "env-regex", "tag"),
+    "none": ("mode", "max-buffer-size"),
+}
 
 
 def check(engine: Engine, plan: Plan, desired: Sequence[Resource], world: World) -> None:
@@ -48,6 +56,7 @@ def check(engine: Engine, plan: Plan, desired: Sequence[Resource], world: World)
         about = engine.get("/info")
         for resource in resources:
             _check_engine(resource, about, mistakes)
+    _check_names(plan, desired, world, mistakes)
     _check_pulls(engine, plan, desired, mistakes)
     if mistakes:
         raise SpecError(mistakes.lines)
@@ -118,7 +127,38 @@ def _check_subnets(
                 )
 
 
+def _check_names(plan: Plan, desired: Sequence[Resource], world: World, mistakes: Mistakes) -> None:
+    """A name that a container gets, if only for a moment, must not be another's."""
+    places = {resource.key: resource.place for resource in desired}
+    ours = {action.target for action in plan.actions if action.verb in ("rename", "remove")}
+    taken = {item["Name"]: item for item in world.facts.get("listed") or () if item["Id"] not in ours}
+    for action in plan.actions:
+        name = action.target if action.verb == "create" else action.payload.get("name")
+        if action.verb in ("create", "rename") and action.kind == container.KIND.name and name in taken:
+            owner = owner_of(taken[name].get("Labels"))
+            whose = f"which belongs to {owner}" if owner else "which is not this project's"
+            mistakes.add(
+                places.get(action.resource, ""),
+                f"needs the name {quote(name)} for its replacement, and there is a container of that name {whose}; rename or remove that one",
+            )
+
+
+def _check_log(resource: Resource, about: Mapping[str, Any], mistakes: Mistakes) -> None:
+    driver = resource.fields.get("log_driver") or about.get("LoggingDriver")
+    known = LOG_OPTIONS.get(driver or "")
+    for key, value in (resource.fields.get("log_options") or {}).items() if known else ():
+        place = join(resource.place, "log_options")
+        if key not in known:
+            mistakes.add(place, f"{quote(key)} is not an option of the log driver {driver}; it has {', '.join(known)}")
+        elif key == "max-size" and value != "-1":
+            try:
+                values.size(value)
+            except ValueError as error:
+                mistakes.add(place, f"max-size {error}")
+
+
 def _check_engine(resource: Resource, about: Mapping[str, Any], mistakes: Mistakes) -> None:
+    _check_log(resource, about, mistakes)
     count = about.get("NCPU") or 0
     cpus = resource.fields.get("cpus")
     if cpus and count and cpus > count * 1_000_000_000:

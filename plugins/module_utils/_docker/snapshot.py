@@ -13,7 +13,7 @@ from .._converge.desired import Resource
 from .._converge.kind import Kind
 from .._converge.observed import Observed, World
 from .._converge.option import dig
-from .._converge.ownership import KEY, PROJECT, managed_of, owner_of
+from .._converge.ownership import KEY, is_ours, managed_of, owner_of
 from .._converge.plan import ASIDE, BESIDE, Policy
 from . import container, image, network, values, volume
 from .engine import Engine, path
@@ -206,7 +206,7 @@ def _on(summary: Mapping, wanted: set) -> bool:
 
 def _key_of(name: str, labels: Mapping, wanted: set, project: str) -> str | None:
     """The key of a container that matters to this run, by its label, else by its name."""
-    if labels.get(PROJECT) == project and labels.get(KEY):
+    if is_ours(labels, project):
         return labels[KEY]
     if ("container", name) in wanted:
         return name
@@ -228,7 +228,7 @@ def observe_container(raw: Mapping, key: str, project: str, names: Mapping[str, 
         raw,
         called=raw["Name"].lstrip("/"),
         owner=owner_of(labels),
-        ours=labels.get(PROJECT) == project,
+        ours=is_ours(labels, project, key),
         managed=managed_of(labels),
         status=dig(raw, "State.Status") or "",
         health=dig(raw, "State.Health.Status") or "",
@@ -300,7 +300,7 @@ def _plain(kind: Kind, raws: Iterable[Mapping], wanted: set, project: str) -> li
     found = []
     for raw in raws:
         labels = raw.get("Labels") or {}
-        ours = labels.get(PROJECT) == project
+        ours = is_ours(labels, project, raw["Name"])
         if ours or (kind.name, raw["Name"]) in wanted:
             found.append(
                 Observed(

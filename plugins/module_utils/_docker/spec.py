@@ -239,7 +239,9 @@ def _check_together(resources: Sequence[Resource], start_first: bool, mistakes: 
         if order == START_FIRST if order else start_first:
             _check_overlap(resource, mistakes)
     _check_ports(containers, mistakes)
-    _check_addresses(containers, [resource for resource in resources if resource.kind is network.KIND], mistakes)
+    networks = [resource for resource in resources if resource.kind is network.KIND]
+    _check_addresses(containers, networks, mistakes)
+    _check_ways_in(containers, networks, mistakes)
 
 
 def _check_overlap(resource: Resource, mistakes: Mistakes) -> None:
@@ -304,6 +306,7 @@ def _check_addresses(containers: Sequence[Resource], networks: Sequence[Resource
         ]
         for item in networks
     }
+    kept = {(item.name, text): role for item in networks for text, role in _reserved(item)}
     given: dict[tuple[str, str], str] = {}
     for resource in containers:
         for name, settings in (resource.fields.get("networks") or {}).items():
@@ -312,13 +315,43 @@ def _check_addresses(containers: Sequence[Resource], networks: Sequence[Resource
                 if not text:
                     continue
                 place = join(resource.place, f"networks.{name}.{option}")
-                ip = ipaddress.ip_address(text)
-                if name in subnets and not any(ip in subnet for subnet in subnets[name]):
+                if name in subnets and not any(network.usable(text, subnet) for subnet in subnets[name]):
                     known = ", ".join(map(str, subnets[name])) or "none; declare one in ipam_config"
-                    mistakes.add(place, f"{quote(text)} is not in a subnet of the network {quote(name)} ({known})")
+                    mistakes.add(
+                        place,
+                        f"{quote(text)} is not in a subnet of the network {quote(name)}, or no host may have it ({known})",
+                    )
+                if (name, text) in kept:
+                    mistakes.add(place, f"{quote(text)} is kept for {kept[name, text]} of the network; choose another")
                 if (name, text) in given:
                     mistakes.add(place, f"{quote(text)} is given to {quote(given[name, text])} too; give each its own")
                 given[name, text] = resource.name
+
+
+def _reserved(resource: Resource) -> Iterable[tuple[str, str]]:
+    """(address, what for) of the addresses that a network's declaration keeps from containers."""
+    for block in resource.fields.get("ipam_config", ()):
+        for name, text in (block.get("aux_addresses") or {}).items():
+            yield text, name
+        if block.get("gateway"):
+            yield block["gateway"], "the gateway"
+        elif block.get("subnet") and not block.get("iprange"):
+            yield (
+                str(ipaddress.ip_network(block["subnet"])[1]),
+                "the gateway",
+            )  # where none is said, engines take the first
+
+
+def _check_ways_in(containers: Sequence[Resource], networks: Sequence[Resource], mistakes: Mistakes) -> None:
+    """Engines publish nothing of a container whose networks are all internal, and do not say so."""
+    inner = {item.name for item in networks if item.fields.get("internal")}
+    for resource in containers:
+        joined = set(resource.fields.get("networks") or ()) or {resource.fields.get("network_mode") or ""}
+        if resource.fields.get("published_ports") and joined <= inner:
+            mistakes.add(
+                join(resource.place, "published_ports"),
+                f"cannot be reached, for its networks are all internal ({', '.join(sorted(joined))}); join one that is not, or take the ports out",
+            )
 
 
 def _warnings(resources: Sequence[Resource]) -> list[str]:

@@ -371,19 +371,29 @@ def group(value: str) -> str:
 
 def security(value: str) -> str:
     """A security option, name=value or name:value."""
-    word = re.split("[=:]", value, maxsplit=1)[0]
-    if word not in ("no-new-privileges", "seccomp", "apparmor", "label", "systempaths", "writable-cgroups"):
+    word, *said = re.split("[=:]", value, maxsplit=1)
+    alone = word == "no-new-privileges" and said in ([], ["true"], ["false"])
+    if not alone and not (
+        word in ("seccomp", "apparmor", "label", "systempaths", "writable-cgroups") and said and said[0]
+    ):
         raise ValueError(
             f"{quote(value)} is not a security option; write no-new-privileges, seccomp=FILE, apparmor=PROFILE or label=VALUE"
         )
     return value
 
 
+# Those that a namespace has of its own: https://github.com/opencontainers/runc/blob/v1.1.12/libcontainer/configs/validate/validator.go
+IPC_SYSCTLS = re.compile(r"kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)|fs\.mqueue\..+")
+
+
 def sysctls(value: Mapping) -> dict[str, str]:
     """Kernel parameters by their dotted names."""
     for key in value:
-        if not re.fullmatch(r"[a-z0-9_-]+(?:[./][A-Za-z0-9_*-]+)+", str(key)):
-            raise ValueError(f"{quote(str(key))} is not a kernel parameter; write net.ipv4.ip_forward")
+        text = str(key)
+        if not re.fullmatch(r"[a-z0-9_-]+(?:[./][A-Za-z0-9_*-]+)+", text):
+            raise ValueError(f"{quote(text)} is not a kernel parameter; write net.ipv4.ip_forward")
+        if not text.startswith("net.") and not IPC_SYSCTLS.fullmatch(text) and text != "kernel.domainname":
+            raise ValueError(f"{quote(text)} belongs to the whole machine, not to a container; set it on the host")
     return texts(value)
 
 
@@ -532,6 +542,10 @@ def bind(text: str) -> tuple[str, str, str]:
         )
     if source and not source.startswith("/") and not NAME.fullmatch(source):
         raise ValueError(f"{quote(text)}: {quote(source)} is neither an absolute path nor a volume's name")
+    if target.rstrip("/") == "":
+        raise ValueError(f"{quote(text)} would cover the container's root; give the mount a path below /")
+    if {"ro", "rw"} <= set(modes.split(",")):
+        raise ValueError(f"{quote(text)} is ro and rw; keep one")
     unknown = set(modes.split(",")) - BIND_MODES if modes else set()
     if unknown:
         raise ValueError(f"{quote(text)}: {quote(sorted(unknown)[0])} is not a mode; write ro or rw")

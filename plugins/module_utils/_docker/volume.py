@@ -6,11 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from .._converge.desired import quote
 from .._converge.kind import Kind, Replace
 from .._converge.option import Option
 from .._converge.ownership import without_ours
 from .._converge.secret import looks_secret
 from . import values
+
+LOCAL = ("type", "device", "o", "size")
 
 
 def _check(spec: Mapping) -> Iterable[tuple[str, str]]:
@@ -18,6 +21,14 @@ def _check(spec: Mapping) -> Iterable[tuple[str, str]]:
         values.name(spec["name"])
     except ValueError as error:
         yield "name", str(error)
+    if (spec.get("driver") or "local") == "local":
+        yield from _check_local(spec.get("driver_options") or {})
+
+
+def _check_local(options: Mapping) -> Iterable[tuple[str, str]]:
+    for key in options:
+        if key not in LOCAL:
+            yield "driver_options", f"{quote(str(key))} is not an option of the driver local; it has {', '.join(LOCAL)}"
 
 
 OPTIONS = (

@@ -15,6 +15,7 @@ from ansible_collections.slipway.docker.plugins.module_utils._converge.errors im
 from ansible_collections.slipway.docker.plugins.module_utils._converge.observed import Observed, World
 from ansible_collections.slipway.docker.plugins.module_utils._converge.option import dig
 from ansible_collections.slipway.docker.plugins.module_utils._converge.ownership import (
+    KEY,
     MANAGED,
     PROJECT,
     managed_of,
@@ -32,7 +33,7 @@ def observed(key: str, raw: dict[str, Any]) -> Observed:
     managed = raw.pop("managed", None)
     labels = (raw.setdefault("Config", {}) if kind == "container" else raw).setdefault("Labels", {})
     if managed is not None:
-        labels.update({PROJECT: "shop", MANAGED: json.dumps(managed)})
+        labels.update({PROJECT: "shop", KEY: name, MANAGED: json.dumps(managed)})
     raw = {"Id": f"{name:0<64}", "Name": name, **raw}
     if kind == "container":
         raw.setdefault("State", {"Status": "running"})
