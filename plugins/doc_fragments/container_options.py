@@ -336,6 +336,42 @@ options:
       tmpfs_mode:
         description: The mode of a tmpfs, such as V("1777").
         type: str
+  secrets:
+    description:
+      - Files that hold secrets, mounted read-only. Unlike the values of O(env), nothing that the engine shows of the container
+        has what is in them, and neither has what the module says.
+      - They are written on the engine's host below O(secrets_dir), which only root can enter, and go when the container goes.
+        The module must run there, as a user that may write there.
+      - They are compared by reading them again. Another content, owner or mode, or a file that is gone, replaces the
+        container, for a new file can be mounted into a new container only.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: The name of the secret, which is the name of its file.
+        type: str
+        required: true
+      value:
+        description: What is in the file, exactly. Either this or O(secrets[].file).
+        type: str
+      file:
+        description: A file on the host where the module runs, whose content is taken.
+        type: path
+      target:
+        description: The path in the container; V(/run/secrets/NAME) when it is left out.
+        type: str
+      uid:
+        description: The number of the user that owns the file.
+        type: int
+        default: 0
+      gid:
+        description: The number of the group that owns the file.
+        type: int
+        default: 0
+      mode:
+        description: The mode of the file, in quotes.
+        type: raw
+        default: "0400"
   tmpfs:
     description: Paths that live in memory, as V(/run) or V(/run:size=64m).
     type: list

@@ -15,6 +15,16 @@ options:
       - The host address for published ports that name none. Without it such a port can be reached on every address of the
         host, as with the docker CLI, and the module warns.
     type: str
+  secrets_dir:
+    description:
+      - The directory on the engine's host below which the files of containers' secrets are written. What is not there is
+        made so that only root can enter it.
+      - V(/run) is in memory, so that no secret reaches a disk, and nothing is there after a restart of the host. A container
+        whose secrets are gone cannot start until the next run has replaced it. Where containers must start by themselves,
+        name a directory on disk, such as V(/var/lib/slipway/secrets).
+      - Another directory replaces the containers that have their secrets elsewhere.
+    type: path
+    default: /run/slipway/secrets
   on_failure:
     description:
       - What happens to what was already done when a step fails.

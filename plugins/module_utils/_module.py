@@ -7,7 +7,7 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -21,7 +21,7 @@ from ._converge.observed import World
 from ._converge.option import Option, argument_spec
 from ._converge.plan import ROLLBACK, Plan, plan
 from ._converge.report import failure, report
-from ._converge.secret import hide, mask
+from ._converge.secret import SHORTEST, hide, mask
 from ._docker import connection, describe, spec
 from ._docker.engine import Engine, MissingLibrary
 from ._docker.snapshot import snapshot
@@ -38,6 +38,7 @@ class SlipwayModule(AnsibleModule):
         self.full_spec = argument_spec(tuple(options))
         loose = {name: _loose(entry) for name, entry in self.full_spec.items()}
         super().__init__(argument_spec=loose, supports_check_mode=supports_check_mode)
+        self.no_log_values.update(unshown(options, self.params))
 
     def _log_invocation(self) -> None:
         """Log what was asked for without the values that must not be shown."""
@@ -63,6 +64,16 @@ class SlipwayModule(AnsibleModule):
 def _loose(entry: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: entry[key] for key in ("aliases", "no_log") if key in entry}
     return {"type": "raw", **kept}
+
+
+def unshown(options: Sequence[Option], params: Any) -> Iterator[str]:
+    """Values, however deep, of options that must not be shown: Ansible masks them, whatever prints one."""
+    for option in options if isinstance(params, Mapping) else ():
+        for value in (params.get(name) for name in (option.name, *option.aliases)):
+            if option.no_log and isinstance(value, (str, int, float)) and len(str(value)) >= SHORTEST:
+                yield str(value)
+            for item in value if isinstance(value, (list, tuple)) else (value,):
+                yield from unshown(option.suboptions, item)
 
 
 def run(options: Sequence[Option], work: Callable[[SlipwayModule], None]) -> None:
@@ -175,7 +186,7 @@ def _change(module: SlipwayModule, engine: Engine, task: Task, told: _Told) -> t
         planned, world = _look(engine, task)
         result = _foretold(task, planned)
         if planned.actions:
-            result = _carry_out(module, engine, task, planned, told)
+            result = _carry_out(module, engine, task, planned, world, told)
             try:
                 world = snapshot(engine, task.desired, task.policy)
             except EngineError as error:
@@ -185,12 +196,15 @@ def _change(module: SlipwayModule, engine: Engine, task: Task, told: _Told) -> t
     return planned, world, result
 
 
-def _carry_out(module: SlipwayModule, engine: Engine, task: Task, planned: Plan, told: _Told) -> dict[str, Any]:
+def _carry_out(
+    module: SlipwayModule, engine: Engine, task: Task, planned: Plan, world: World, told: _Told
+) -> dict[str, Any]:
     from ._converge.apply import Run
     from ._docker.perform import Performer
+    from ._docker.secret_store import Store
 
     settings = task.settings
-    perform = Performer(engine)
+    perform = Performer(engine, Store(engine, task.policy.project, settings.get("secrets_dir"), world))
     on_failure = settings.get("on_failure") or ROLLBACK
     run = told.run = Run(
         perform,
@@ -200,6 +214,8 @@ def _carry_out(module: SlipwayModule, engine: Engine, task: Task, planned: Plan,
         ready=perform.ready,
     )
     journal = run(planned.actions)
+    if not journal.unreachable:
+        perform.tidy()
     result = report(planned, journal, spec.KINDS)
     if not journal.whole:
         undone = [entry.action.step for entry in journal.of(UNDONE)]

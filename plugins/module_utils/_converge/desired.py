@@ -114,10 +114,13 @@ def _hide(option: Option, sentence: str) -> str:
     return "the value (not shown) is not valid" if option.no_log else sentence
 
 
-def convert_options(options: Sequence[Option], params: Any, place: str, mistakes: Mistakes) -> dict:
+def convert_options(
+    options: Sequence[Option], params: Any, place: str, mistakes: Mistakes, hidden: bool = False
+) -> dict:
     """Give every option the type its row asks for; unknown names, missing ones and wrong types become mistakes."""
     if not isinstance(params, Mapping):
-        mistakes.add(place, f"{quote(params)} is not a dictionary; write name: value pairs")
+        shown = "the value (not shown)" if hidden else quote(params)
+        mistakes.add(place, f"{shown} is not a dictionary; write name: value pairs")
         return {}
     names = {name: option for option in options for name in (option.name, *option.aliases)}
     spec: dict[str, Any] = {}
@@ -181,7 +184,7 @@ def _convert_elements(option: Option, items: list, place: str, mistakes: Mistake
     before = len(mistakes.lines)
     element = Option("element", option.elements or "str")
     converted = [
-        convert_options(option.suboptions, item, f"{place}[{index}]", mistakes)
+        convert_options(option.suboptions, item, f"{place}[{index}]", mistakes, hidden=looks_secret(option.name))
         if option.suboptions
         else convert(element, item, f"{place}[{index}]", mistakes)
         for index, item in enumerate(items)

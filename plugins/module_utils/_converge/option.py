@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -48,6 +48,7 @@ class Option:
     - ``refers``: the value names an object of that kind, whose ID the document shows at ``identity``; two names of one
       object are equal.
     - ``hides``: says of a key of a dictionary whether its value is a secret; ``no_log`` hides the whole value.
+    - ``texts``: what of a value must not show up in any message, where names do not say it.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Option:
     required: bool = False
     no_log: bool = False
     hides: Callable[[str], bool] | None = None
+    texts: Callable[[Any], Iterable[str]] | None = None
 
     def __post_init__(self) -> None:
         problems = [

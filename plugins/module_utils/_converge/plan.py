@@ -645,8 +645,14 @@ def _rank(kind: Kind) -> int:
 
 def _secrets(resource: Resource) -> tuple[str, ...]:
     """Values that must not show up in a message about this resource."""
-    given = [resource.fields.get(option.name) for option in resource.kind.fields]
-    return tuple(secret for value in given if isinstance(value, Mapping) for secret in secrets_in(value))
+    found: list[str] = []
+    for option in resource.kind.fields:
+        value = resource.fields.get(option.name)
+        if option.texts and value:
+            found += option.texts(value)
+        elif isinstance(value, Mapping):
+            found += secrets_in(value)
+    return tuple(found)
 
 
 def _copy(value: Any) -> Any:

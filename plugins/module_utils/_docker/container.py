@@ -14,7 +14,7 @@ from .._converge.option import Option, any_order, dig
 from .._converge.ownership import without_ours
 from .._converge.plan import ORDERS
 from .._converge.secret import looks_secret
-from . import fields, values
+from . import fields, secret_files, values
 
 RESTART = ("no", "on-failure", "always", "unless-stopped")
 STATES = ("present", "started", "stopped", "healthy", "restarted", "absent")
@@ -121,6 +121,7 @@ OPTIONS = (
     # files
     Option("volumes", "list", encode=values.each(values.bind), decode=lambda items: tuple(sorted(map(values.bind_text, items))), matches=fields.volumes_match, read=fields.read_volumes, write=fields.write_volumes, unset=()),
     Option("mounts", "list", "HostConfig.Mounts", fields.encode_mounts, fields.decode_mounts, unset=(), suboptions=MOUNT_OPTIONS, elements="dict"),
+    Option("secrets", "list", encode=secret_files.encode, decode=secret_files.decode, read=secret_files.read, write=secret_files.write, keyed=True, unset={}, suboptions=secret_files.OPTIONS, elements="dict", hides=secret_files.always, texts=secret_files.texts),
     Option("tmpfs", "list", "HostConfig.Tmpfs", fields.encode_tmpfs, lambda value: dict(value or {}), unset={}),
     Option("volumes_from", "list", "HostConfig.VolumesFrom", values.each(values.volumes_from), fields.in_order, matches=any_order, unset=()),
     # logging
@@ -266,6 +267,7 @@ def _check_targets(spec: Mapping) -> Iterable[tuple[str, str]]:
     seen: dict[str, str] = {}
     targets = [("volumes", values.bind(text)[1]) for text in spec.get("volumes") or ()]
     targets += [("mounts", (mount.get("target") or "").rstrip("/") or "/") for mount in spec.get("mounts") or ()]
+    targets += [("secrets", target) for target in secret_files.targets(spec)]
     targets += [("tmpfs", path) for path in fields.encode_tmpfs(spec.get("tmpfs") or [])]
     for option, target in targets:
         if target in seen:

@@ -19,6 +19,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote as escape
 from urllib.parse import urlencode
@@ -141,7 +142,7 @@ class Engine:
             )
         return asked
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """What tells this engine from every other one, whatever the address it is reached at."""
         return str((self.get("/info") or {}).get("ID") or self.address.url)

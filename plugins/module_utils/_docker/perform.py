@@ -16,6 +16,7 @@ from .._converge.option import dig
 from .._converge.secret import mask, secrets_in
 from . import image, sources, values
 from .engine import Engine, path, sdk
+from .secret_store import Store
 from .watch import Watch
 
 SLOW = 600.0  # seconds without any sign of progress before a pull, build, load or push is given up
@@ -25,8 +26,9 @@ NETWORK_FIELDS = ("Name", "Driver", "Internal", "Attachable", "Ingress", "IPAM",
 class Performer:
     """Carries out actions on one engine; call it with an action."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, secrets: Store | None = None) -> None:
         self.engine = engine
+        self.secrets = secrets
         self.watch = Watch(engine)
         self.verbs: Mapping[tuple[str, str], Callable[[Action], Any]] = {
             ("container", "create"): self._create_container,
@@ -42,7 +44,7 @@ class Performer:
             ("container", "connect"): self._connect,
             ("container", "disconnect"): self._disconnect,
             ("container", "wait"): self._wait,
-            ("container", "remove"): lambda a: self._remove("containers", a, force=a.payload.get("force")),
+            ("container", "remove"): self._remove_container,
             ("network", "create"): self._create_network,
             ("network", "remove"): lambda a: self._remove("networks", a),
             ("volume", "create"): self._create_volume,
@@ -61,6 +63,11 @@ class Performer:
         """Wait, within bounds, until there is an engine to talk to; False when there is none."""
         return self.engine.answers()
 
+    def tidy(self) -> None:
+        """Remove what a run has left outside the engine."""
+        if self.secrets:
+            self.secrets.sweep()
+
     def __call__(self, action: Action) -> Any:
         return self.verbs[(action.kind, action.verb)](action)
 
@@ -68,7 +75,12 @@ class Performer:
 
     def _create_container(self, action: Action) -> Any:
         body = dict(action.payload["body"])
+        found = body.pop("Secrets", None)
         document = {**body.pop("Config", {}), **body}
+        if found:
+            host = document.get("HostConfig") or {}
+            mounts = [*(host.get("Mounts") or ()), *self.secrets.write(action.target, found)]
+            document["HostConfig"] = {**host, "Mounts": mounts}
         return self.engine.call("POST", "/containers/create", query={"name": action.target}, body=document)
 
     def _post(self, action: Action, verb: str, query: Mapping | None = None, patience: float | None = None) -> Any:
@@ -93,6 +105,11 @@ class Performer:
         self.watch.until_well(
             action.target, **{key: action.payload[key] for key in ("healthy", "watch", "deadline", "hidden")}
         )
+
+    def _remove_container(self, action: Action) -> Any:
+        if self.secrets:
+            self.secrets.drop(action.target)
+        return self._remove("containers", action, force=action.payload.get("force"))
 
     def _remove(self, plural: str, action: Action, force: bool | None = None) -> Any:
         """What is gone already is as it should be."""

@@ -15,7 +15,7 @@ from .._converge.observed import Observed, World
 from .._converge.option import dig
 from .._converge.ownership import KEY, is_ours, managed_of, owner_of
 from .._converge.plan import ASIDE, BESIDE, Policy
-from . import container, image, network, values, volume
+from . import container, image, network, secret_files, values, volume
 from .engine import Engine, path
 
 PARALLEL = 8
@@ -24,6 +24,7 @@ PARALLEL = 8
 def snapshot(engine: Engine, desired: Sequence[Resource], policy: Policy) -> World:
     """Return what the engine has of what is desired, needed or named by the policy, and what else is the project's."""
     project = policy.project
+    secret_files.demand(engine.address, desired, policy)
     wanted = {resource.key for resource in desired} | set(policy.destroy)
     wanted |= {need.key for resource in desired for need in resource.needs}
     kinds = {key[0] for key in wanted}
@@ -191,7 +192,7 @@ def _containers(engine: Engine, listed: _Listed, wanted: set, policy: Policy) ->
         else []
     )
     found = [
-        observe_container(raw, key, policy.project, listed.names)
+        observe_container(secret_files.observed(raw, engine.address), key, policy.project, listed.names)
         for (key, _summary), raw in zip(chosen, raws)
         if raw is not None
     ]

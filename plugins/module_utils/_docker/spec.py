@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from .._converge.errors import SpecError
 from .._converge.kind import Kind
 from .._converge.option import Option
 from .._converge.plan import ASIDE, BESIDE, ON_FAILURE, ORDERS, START_FIRST, Policy
-from . import container, image, network, values, volume
+from . import container, image, network, secret_files, values, volume
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (image.KIND, network.KIND, volume.KIND, container.KIND)}
 LISTS: Mapping[str, Kind] = {kind.plural: kind for kind in KINDS.values()}
@@ -29,6 +30,7 @@ UPDATE_CONFIG = (
 )
 RUN = (
     Option("default_host_ip", "str"),
+    Option("secrets_dir", "path", default=secret_files.DIRECTORY),
     Option("on_failure", choices=ON_FAILURE, default="rollback"),
     Option("update_config", "dict", suboptions=UPDATE_CONFIG),
     Option("parallelism", "int", default=8),
@@ -99,6 +101,8 @@ def _task(spec: Mapping[str, Any], resources: list[Resource], mistakes: Mistakes
     _check_run(spec, mistakes)
     if mistakes:
         raise SpecError(mistakes.lines)
+    directory = spec.get("secrets_dir") or secret_files.DIRECTORY
+    resources = [secret_files.placed(resource, directory) for resource in resources]
     resources += _implied_images(resources)
     destroy = spec.get("destroy")
     if isinstance(destroy, Mapping):  # the lists' own names; a module for one object says true or false of that object
@@ -138,6 +142,11 @@ def _check_run(spec: Mapping[str, Any], mistakes: Mistakes) -> None:
             values.reference(name)
         except ValueError as error:
             mistakes.add("destroy.images", str(error))
+    directory = spec.get("secrets_dir") or secret_files.DIRECTORY
+    if directory != os.path.normpath(directory) or not directory.startswith("/") or directory == "/":
+        mistakes.add(
+            "secrets_dir", f"{quote(directory)} is not the absolute path of a directory; write {secret_files.DIRECTORY}"
+        )
     if spec.get("default_host_ip"):
         try:
             values.address(spec["default_host_ip"])
@@ -155,9 +164,13 @@ def _prepared(kind: Kind, params: Any, place: str, spec: Mapping[str, Any], mist
         params[ports] = [with_host(str(item), spec["default_host_ip"]) for item in params[ports]]
     if params.get("hostname") and isinstance(params.get("networks"), (list, tuple)):
         params["networks"] = [_without_alias(item, params["hostname"]) for item in params["networks"]]
+    shown = f"containers.{params['name']}" if place and isinstance(params.get("name"), str) else place
+    if params.get("secrets"):
+        params["secrets"] = secret_files.contents(
+            params["secrets"], lambda sentence: mistakes.add(join(shown, "secrets"), sentence)
+        )
     if params.get("env_file"):
         name = "environment" if "environment" in params else "env"
-        shown = f"containers.{params['name']}" if place and isinstance(params.get("name"), str) else place
         variables = _read_env_files(params["env_file"], join(shown, "env_file"), mistakes)
         if params.get(name) is None or isinstance(params[name], Mapping):
             params[name] = {**variables, **(params.get(name) or {})}
