@@ -28,12 +28,19 @@ sizes = st.sampled_from(["64m", "128m", 67108864, "1g", 0])
 def containers(draw: st.DrawFn, images: tuple[str, ...] = ("app:1", "app:2")) -> dict[str, Any]:
     """A project of containers that can work."""
     names = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=4))
+    networks = [draw(network(name)) for name in NETS]
+    found = [draw(one(name, names[:index], images)) for index, name in enumerate(names)]
+    inner = {item["name"] for item in networks if item.get("internal")}
+    for item in found:
+        joined = {joined["name"] for joined in item.get("networks", ())}
+        if joined and joined <= inner:  # nothing can be published there
+            item.pop("published_ports", None)
     return {
         "project": "shop",
         "orphans": draw(st.sampled_from(["report", "remove"])),
-        "networks": [draw(network(name)) for name in NETS],
+        "networks": networks,
         "volumes": [{"name": "data"}],
-        "containers": [draw(one(name, names[:index], images)) for index, name in enumerate(names)],
+        "containers": found,
     }
 
 
