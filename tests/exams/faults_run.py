@@ -19,7 +19,7 @@ from harness.task import Task
 from .scenarios import Scenario
 
 # What breaks a call -> the proxy's word for it, and what goes with it.
-KINDS = ("drop", "lost", "status", "truncated", "hang", "kill", "killafter")
+KINDS = ("drop", "cut", "lost", "status", "truncated", "hang", "kill", "killafter")
 KILLS = ("kill", "killafter")
 TIMEOUT = 2.0  # seconds: of each call, in runs that are made to hang
 PATIENCE = 5.0  # seconds that a run may take beyond its timeout to say that it failed

@@ -228,6 +228,40 @@ def test_an_old_one_that_does_not_listen(task: Task, engine: Engine, registry: R
     assert back - told <= STOP_TIMEOUT + PATIENCE
 
 
+@pytest.mark.parametrize("command", [DEAF, STAYS], ids=["deaf", "listening"])
+def test_a_stop_that_goes_on_out_of_sight(
+    task: Task, engine: Engine, proxy: RecordingProxy, registry: Registry, command: list[str]
+) -> None:
+    """The connection breaks while the engine stops the old one: it is started again when it has ended, not before."""
+    task("containers", **shop(registry, command=command)).ok()
+    old = identity(engine)
+    proxy.fault("cut", method="POST", path="/stop$")
+    began = time.monotonic()
+    fails(task, shop(registry, command=command, env={"NEW": "1"}))
+    assert time.monotonic() - began <= STOP_TIMEOUT + PATIENCE + 2
+    proxy.drain()
+    assert identity(engine) == old
+    assert alone(engine)
+
+
+def test_a_stop_that_nobody_heard_of(
+    task: Task, engine: Engine, proxy: RecordingProxy, registry: Registry, old: dict
+) -> None:
+    started = engine.inspect("container", "web")["State"]["StartedAt"]
+    proxy.fault("drop", method="POST", path="/stop$")
+    fails(task, shop(registry, env={"NEW": "1"}))
+    assert identity(engine) == old
+    assert engine.inspect("container", "web")["State"]["StartedAt"] == started, "it need not have been interrupted"
+
+
+def test_a_stop_may_take_longer_than_a_call(task: Task, engine: Engine, registry: Registry) -> None:
+    """How long is the container's affair, though the task does not say it."""
+    spec = {"name": "web", "image": IMAGE, "command": DEAF}
+    task("container", **spec, stop_timeout=3).ok()
+    task("container", **spec, env={"NEW": "1"}, timeout=1.5).ok()
+    assert engine.names("container") == ["web"]
+
+
 def test_a_paused_one_is_paused_again(task: Task, engine: Engine, registry: Registry, old: dict) -> None:
     engine.run_cli("pause", "web")
     result = task("containers", **shop(registry, command=["false"]))

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-FAULTS = ("status", "delay", "drop", "lost", "truncated", "hang", "call")
+FAULTS = ("status", "delay", "drop", "cut", "lost", "truncated", "hang", "call")
 KEPT = 1 << 16  # bytes of a request's body that are written down
 
 
@@ -233,7 +233,7 @@ class RecordingProxy:
         """Break calls: the ``nth`` (from 1) that matches and, with a larger or no ``count``, those after it.
 
         ``status`` answers with that status and does not forward; ``delay`` waits so many seconds, then forwards; ``drop`` hangs
-        up before forwarding; ``lost`` forwards and hangs up before the answer; ``truncated`` forwards and hangs up in the middle
+        up before forwarding; ``cut`` forwards and hangs up at once, while the engine is at it; ``lost`` forwards and hangs up before the answer; ``truncated`` forwards and hangs up in the middle
         of the answer; ``hang`` neither forwards nor answers; ``call`` calls a function with the Call, then forwards, or hangs up
         when it returns False. With ``lost`` a function may be given too: it is called when the engine has answered.
         """
@@ -332,6 +332,11 @@ class RecordingProxy:
         if fault == "status":
             self._refuse(call, client, rule.value)
             return True
+        if fault == "cut":
+            client.sock.shutdown(socket.SHUT_RDWR)
+            engine.reader = None
+            engine.until(b"\r\n\r\n")
+            return False
         if fault == "lost":
             engine.until(b"\r\n\r\n")
             if callable(rule.value):

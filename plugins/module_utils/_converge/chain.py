@@ -62,7 +62,7 @@ class Chain:
         if observed.status == "paused":
             which = f"{observed.kind.name} {observed.called}"
             self.add("unpause", observed.id, f"unpause {which}", {}, undo=("pause", observed.id, f"pause {which}", {}))
-        back = ("start", observed.id, f"start {observed.kind.name} {observed.called} again", {})
+        back = ("resume", observed.id, f"start {observed.kind.name} {observed.called} again", {"timeout": timeout})
         self.add("stop", observed.id, words, {"timeout": timeout}, undo=back)
 
     def connect(self, kind: Kind, peer: str, target: str, settings: Mapping, called: str = "") -> None:

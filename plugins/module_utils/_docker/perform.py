@@ -7,7 +7,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from .._converge.action import Action
@@ -19,6 +21,7 @@ from .engine import Engine, path, sdk
 from .secret_store import Store
 from .watch import Watch
 
+STOP_TIMEOUT = 10.0  # seconds: the engine's own
 SLOW = 600.0  # seconds without any sign of progress before a pull, build, load or push is given up
 NETWORK_FIELDS = ("Name", "Driver", "Internal", "Attachable", "Ingress", "IPAM", "EnableIPv6", "Options", "Labels")
 
@@ -30,14 +33,14 @@ class Performer:
         self.engine = engine
         self.secrets = secrets
         self.watch = Watch(engine)
+        self.stopped: dict[str, float] = {}  # ID -> when we told it to stop
         self.verbs: Mapping[tuple[str, str], Callable[[Action], Any]] = {
             ("container", "create"): self._create_container,
             ("container", "rename"): lambda a: self._post(a, "rename", query={"name": a.payload["name"]}),
             ("container", "start"): lambda a: self._post(a, "start"),
             ("container", "stop"): self._stop,
-            ("container", "restart"): lambda a: self._post(
-                a, "restart", query={"t": a.payload.get("timeout")}, patience=a.payload.get("timeout")
-            ),
+            ("container", "resume"): self._resume,
+            ("container", "restart"): self._restart,
             ("container", "pause"): lambda a: self._post(a, "pause"),
             ("container", "unpause"): lambda a: self._post(a, "unpause"),
             ("container", "update"): self._update,
@@ -89,13 +92,50 @@ class Performer:
 
     def _stop(self, action: Action) -> Any:
         """What is gone already does not run."""
-        timeout = action.payload.get("timeout")
+        self.stopped[action.target] = time.monotonic()
         try:
-            return self._post(action, "stop", query={"t": timeout}, patience=timeout)
+            return self._end(action, "stop")
         except EngineError as error:
             if error.status == 404:
                 return None
             raise
+
+    def _restart(self, action: Action) -> Any:
+        return self._end(action, "restart")
+
+    def _end(self, action: Action, verb: str) -> Any:
+        """A call in which the engine waits for a container to end."""
+        query = {"t": action.payload.get("timeout")}
+        return self._post(action, verb, query=query, patience=self._stop_timeout(action))
+
+    def _stop_timeout(self, action: Action) -> float:
+        """Seconds the engine gives a container to end: what we say, else what the container was made with, else its own."""
+        said = action.payload.get("timeout")
+        if said is None:
+            said = dig(self.engine.get(path("containers", action.target, "json")), "Config.StopTimeout")
+        return STOP_TIMEOUT if said is None else float(said)
+
+    def _resume(self, action: Action) -> Any:
+        """Start what was stopped. A stop whose end nobody saw may still be under way, and would end what is started too soon."""
+        deadline = time.monotonic() + self._stop_timeout(action) + 1
+        while self._runs(action.target) and time.monotonic() < deadline and self._stopping(action.target):
+            time.sleep(0.1)
+        return self._post(action, "start")
+
+    def _runs(self, target: str) -> bool:
+        return bool(dig(self.engine.get(path("containers", target, "json")), "State.Running"))
+
+    def _stopping(self, target: str) -> bool:
+        """Whether the engine has heard of our stop; by the engine's clock, which need not be ours."""
+        if target not in self.stopped:
+            return False
+        with self.engine.answer("GET", "/_ping") as response:
+            response.read()
+            now = parsedate_to_datetime(response.headers["Date"]).timestamp()
+        since = now - (time.monotonic() - self.stopped[target]) - 1
+        filters = json.dumps({"container": [target], "event": ["kill"]})
+        query = {"since": f"{since:.0f}", "until": f"{now + 1:.0f}", "filters": filters}  # the date has no fractions
+        return bool(list(self.engine.progress("GET", "/events", query=query)))
 
     def _update(self, action: Action) -> Any:
         body = action.payload["body"].get("HostConfig", {})
