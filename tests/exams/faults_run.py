@@ -21,6 +21,7 @@ from .scenarios import Scenario
 # What breaks a call -> the proxy's word for it, and what goes with it.
 KINDS = ("drop", "cut", "lost", "status", "truncated", "hang", "kill", "killafter")
 KILLS = ("kill", "killafter")
+LASTING = "sick"  # from one call on, the engine refuses whatever would change something
 TIMEOUT = 2.0  # seconds: of each call, in runs that are made to hang
 PATIENCE = 5.0  # seconds that a run may take beyond its timeout to say that it failed
 BOUND = 90.0  # seconds after which a run is said to hang
@@ -98,7 +99,10 @@ class Driver:
         kill = self.task.runner.kill
         rules = {"kill": ("call", kill), "killafter": ("lost", kill), "status": ("status", 500)}
         fault, value = rules.get(kind, (kind, None))
-        rule = self.proxy.fault(fault, value, nth=index, path=LONG if kind == "hang" else "")
+        if kind == LASTING:
+            rule = self.proxy.fault("status", 500, nth=index, count=None, mutating=True)
+        else:
+            rule = self.proxy.fault(fault, value, nth=index, path=LONG if kind == "hang" else "")
         more = {"timeout": TIMEOUT} if kind == "hang" else {}
         self.hung = False
 
@@ -187,7 +191,7 @@ def examine(driver: Driver, scenario: Scenario, index: int, kind: str, usual: fl
     killed = result is None and not driver.hung
     if driver.hung:
         wrong.append(f"it did not end within {BOUND:g} s")
-    if scenario.services:
+    if scenario.services and kind != LASTING:  # sick, it can put nothing back
         up = driver.up(scenario)
         asked = " after a kill" if killed else ""
         figures.counts[f"asked{asked}"] += 1

@@ -79,6 +79,11 @@ def start_first(number: int) -> Spec:
     return {**replaced(number), "update_config": {"order": "start-first"}}
 
 
+def one_by_one(number: int) -> Spec:
+    containers = [box(f"web-{which}", env={"ROUND": str(number)}) for which in (1, 2, 3)]
+    return {"project": "sc", "update_config": {"parallelism": 1}, "containers": containers}
+
+
 def updated(number: int) -> Spec:
     odd = number % 2
     limits = {"memory": "96m" if odd else "64m", "restart_policy": "unless-stopped" if odd else "always"}
@@ -191,6 +196,9 @@ def scenarios(registry: str, archive: Path) -> dict[str, Scenario]:
     def round_variable(engine: Engine, number: int) -> bool:
         return variable(engine, "web", f"ROUND={number}")
 
+    def all_rounds(engine: Engine, number: int) -> bool:
+        return all(variable(engine, f"web-{which}", f"ROUND={number}") for which in (1, 2, 3))
+
     def update_reached(engine: Engine, number: int) -> bool:
         found = engine.inspect("container", "web")
         other = "three" if number % 2 else "two"
@@ -230,6 +238,9 @@ def scenarios(registry: str, archive: Path) -> dict[str, Scenario]:
             "replace under a port", before(published), published, round_variable, ("web",), replaced=1, port="8080"
         ),
         Scenario("replace, start first", before(start_first), start_first, round_variable, ("web",)),
+        Scenario(
+            "three, one by one", before(one_by_one), one_by_one, all_rounds, ("web-1", "web-2", "web-3"), replaced=3
+        ),
         Scenario("remake a network", before(remade), remade, remake_reached, ("web", "api", "store")),
         Scenario("from nothing", nothing, nothing_yet, runs("web", "api")),
         Scenario("scale up", lambda _round: scaled(1), lambda _round: scaled(3), scale_is(3), ("web-1",)),

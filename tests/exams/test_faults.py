@@ -15,7 +15,7 @@ from harness.run import Runner
 from harness.task import Task
 
 from .exam import SCALE
-from .faults_run import KILLS, KINDS, Driver, Figures, examine, sample
+from .faults_run import KILLS, KINDS, LASTING, Driver, Figures, examine, sample
 from .scenarios import Scenario, scenarios
 
 pytestmark = pytest.mark.slow
@@ -63,4 +63,16 @@ def test_a_fault_at_any_call(driver: Driver, scenario_set: dict[str, Scenario], 
         for kind in KILLS
         if len(down.get(kind, ())) > scenario.replaced
     ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", ["replace under a port", "remake a network", "from nothing", "three, one by one"])
+def test_an_engine_that_refuses_from_some_call_on(driver: Driver, scenario_set: dict[str, Scenario], name: str) -> None:
+    """It cannot be undone either; but the run says so, and the next one puts everything right."""
+    scenario = scenario_set[name]
+    _calls, usual = driver.count(scenario)
+    calls = len(driver.proxy.mutating)
+    wrong: list[str] = []
+    for index, kind in sample(calls, (LASTING,), SCALE * 10, offset=calls // 2):
+        wrong += examine(driver, scenario, index, kind, usual)
     assert not wrong, "\n".join(wrong)
