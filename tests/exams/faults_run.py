@@ -123,7 +123,7 @@ class Driver:
             self.proxy.heal()
 
     def up(self, scenario: Scenario, by_name: bool = True) -> bool:
-        """Whether every service runs (by ``by_name`` under its own name) and the published port answers."""
+        """Whether every service runs (with ``by_name`` under its own name, else under that of its stand-in too) and the port answers."""
         running = [name[1:] for item in self.engine.api("GET", "/containers/json") for name in item["Names"]]
         for service in scenario.services:
             if service not in running and (
@@ -192,7 +192,7 @@ def examine(driver: Driver, scenario: Scenario, index: int, kind: str, usual: fl
     if driver.hung:
         wrong.append(f"it did not end within {BOUND:g} s")
     if scenario.services and kind != LASTING:  # sick, it can put nothing back
-        up = driver.up(scenario)
+        up = driver.up(scenario, by_name=not killed)
         asked = " after a kill" if killed else ""
         figures.counts[f"asked{asked}"] += 1
         figures.counts[f"up{asked}"] += up
