@@ -58,6 +58,11 @@ class Figures:
         found = self.costs.get(Key(contender, operation, count))
         return statistics.median(getattr(cost, what) for cost in found) if found else None
 
+    def least(self, contender: str, operation: str, count: int, what: str) -> float | None:
+        """The least of one of the costs: of processor time, for other work on the machine adds to it and never takes away."""
+        found = self.costs.get(Key(contender, operation, count))
+        return min(getattr(cost, what) for cost in found) if found else None
+
     def document(self) -> list[dict]:
         """Everything, for a file."""
         return [

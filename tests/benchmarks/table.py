@@ -86,9 +86,9 @@ class Results:
         return mine - other if target.behind else mine / other
 
     def one_more(self) -> tuple[float | None, float | None]:
-        """Milliseconds of processor time that one more container costs a run without change; MiB at the larger count."""
+        """Milliseconds of processor time (Ansible's with it) of one more container in a run without change; MiB at the larger count."""
         few, many = self.cost_counts
-        less, more = (self.figures.median(SLIPWAY.key, UNSTARTED, count, "cpu") for count in (few, many))
+        less, more = (self.figures.least(SLIPWAY.key, UNSTARTED, count, "cpu") for count in (few, many))
         memory = self.figures.median(SLIPWAY.key, UNSTARTED, many, "memory")
         return (None if less is None or more is None else (more - less) / (many - few) * 1000), memory
 
@@ -152,7 +152,7 @@ def verdict_lines(results: Results) -> list[dict]:
             found.append(_verdict(what, count, target.most, results.compared(SLIPWAY, target, count), unwatched))
     cpu, memory = results.one_more()
     few, many = results.cost_counts
-    found.append(_verdict(f"one more of {few} to {many}, no-op: CPU, ms", many, CPU_TARGET, cpu))
+    found.append(_verdict(f"no-op, each of {few} to {many} more: CPU, ms", many, CPU_TARGET, cpu))
     found.append(_verdict("no-op: largest process, MiB", many, MEMORY_TARGET, memory))
     return [item for item in found if item["measured"] is not None]
 
