@@ -272,7 +272,8 @@ def test_killed_at_any_call_it_leaves_nothing(
     assert nth > 5
 
 
-@pytest.mark.parametrize("fault", ["drop", "lost", "status", "truncated"])
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["drop", "lost"])
 def test_a_fault_at_any_call_leaves_nothing(
     task: Task, engine: Engine, proxy: RecordingProxy, place: Path, fault: str
 ) -> None:

@@ -35,6 +35,7 @@ class Address:
 
     timeout: float = 1.0
     url: str = "fake://"
+    scheme: str = "unix"
 
 
 @dataclass
@@ -49,6 +50,7 @@ class FakeEngine:
     calls: list[str] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     version: tuple[int, int] = (1, 41)
+    identity: str = "fake"
     address: Address = field(default_factory=Address)
 
     def __post_init__(self) -> None:
@@ -275,6 +277,7 @@ class FakeEngine:
     def _summary(self, item: Mapping) -> dict:
         binds = [bind.split(":")[0] for bind in item["HostConfig"].get("Binds") or ()]
         mounts = [{"Type": "volume", "Name": source} for source in binds if not source.startswith("/")]
+        mounts += [{"Type": "bind", "Source": mount["Source"]} for mount in item["HostConfig"].get("Mounts") or ()]
         return {
             "Id": item["Id"],
             "Names": [item["Name"]],
