@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 # The system's own Python: version managers and active environments come and go, and must not end up in .venv.
 PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PIP_REQUIRE_VIRTUALENV PIP_USER
+unexport PYTHONPATH PYTHONHOME PYTHONUNBUFFERED VIRTUAL_ENV PIP_REQUIRE_VIRTUALENV PIP_USER
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 export PATH := $(BIN):$(PATH):/usr/sbin:/sbin
