@@ -171,6 +171,7 @@ ROWS = (
 ELSEWHERE = {
     "runtime": "needs a second runtime in the daemon's configuration",
     "userns_mode": "needs a daemon with remapped users",
+    "secrets": "test_secrets.py",
 }
 
 
