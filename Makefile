@@ -61,6 +61,10 @@ test-unit: $(VENV)/.test $(INSTALLED) ## the tests without an engine (seconds)
 test-integration: $(VENV)/.test $(INSTALLED) | packages ## the tests against a real engine (minutes)
 	$(BIN)/pytest tests/harness tests/integration $(ARGS)
 
+.PHONY: exam
+exam: $(VENV)/.test $(INSTALLED) | packages ## the promises on random examples, in full (an hour); see tests/exams/exam.py
+	SLIPWAY_EXAM_SCALE=$${SLIPWAY_EXAM_SCALE:-1} $(BIN)/pytest tests/exams $(ARGS)
+
 SCENARIO ?= native
 .PHONY: molecule
 molecule: $(VENV)/.test $(INSTALLED) | packages ## one scenario: make molecule SCENARIO=native

@@ -131,16 +131,19 @@ WAYS: Mapping[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("owner", OWNED)
 def test_anothers_name_is_an_error_that_says_whose_it_is(
-    task: Task, engine: Engine, sentinels: dict[str, str], owner: str, way: str
+    exam: Exam, task: Task, engine: Engine, sentinels: dict[str, str]
 ) -> None:
-    name = owner + {"container": "-box", "network": "-net", "volume": "-vol"}[way.split()[0]]
-    also = {"networks": [{"name": "front"}]}  # not even what has nothing to do with it is made
-    message = task.refused("containers", project="exam", **{**also, **WAYS[way](name)})
-    assert name in message and OWNERS[owner] in message
-    untouched(engine, sentinels)
+    pairs = [(owner, way) for owner in OWNED for way in WAYS]
+    for example in exam.sample("another's name is an error that says whose it is", len(pairs), least=len(pairs)):
+        with example:
+            owner, way = pairs[example.number - 1]
+            example.tell(f"{way} {owner}")
+            name = owner + {"container": "-box", "network": "-net", "volume": "-vol"}[way.split()[0]]
+            also = {"networks": [{"name": "front"}]}  # not even what has nothing to do with it is made
+            message = task.refused("containers", project="exam", **{**also, **WAYS[way](name)})
+            assert name in message and OWNERS[owner] in message
+            untouched(engine, sentinels)
 
 
 @pytest.mark.parametrize("suffix", ["-slipway-new", "-slipway-old"])
