@@ -309,7 +309,7 @@ class Engine:
             )
         if kind == "volume":
             return sorted(item["Name"] for item in self.api("GET", "/volumes").get("Volumes") or ())
-        return sorted(tag for item in self.api("GET", "/images/json") for tag in item["RepoTags"] or ())
+        return sorted(tag for item in self.api("GET", "/images/json") for tag in _tags(item))
 
     def snapshot(self) -> dict[str, list]:
         """Return what exists, with IDs and states: equal before and after when nothing was touched."""
@@ -343,7 +343,7 @@ class Engine:
             with suppress(ApiError):
                 self.api("DELETE", f"/volumes/{name}", force=1)
         for item in self.api("GET", "/images/json"):
-            tags = item["RepoTags"] or ()
+            tags = _tags(item)
             for reference in [tag for tag in tags if tag not in self.base_images] or ([] if tags else [item["Id"]]):
                 with suppress(ApiError):
                     self.api("DELETE", f"/images/{quote(reference, safe=':/')}", force=1)
@@ -364,6 +364,11 @@ class Engine:
             'ENTRYPOINT ["/bin/sh", "-c"]', 'CMD ["trap \'exit 0\' TERM; sleep 1000 & wait"]',
         )  # fmt: skip
         self.keep_images()
+
+
+def _tags(image: dict) -> list[str]:
+    """An image's names; engines show one that has none as <none>:<none>."""
+    return [tag for tag in image["RepoTags"] or () if tag != "<none>:<none>"]
 
 
 _BUSYBOX: list[bytes] = []
