@@ -539,6 +539,7 @@ class _Planner:
             chain.add("remove", observed.id, f"remove {observed.kind.name} {observed.called}", {"force": True})
             if not safe_copy:
                 self.clearing.setdefault(observed.key, set()).update(chain.ids)
+            self.removals[chain.ids[-1]] = observed.kind.runs
             key = (observed.kind.name, observed.called)
             self.lines.append(
                 Line(Symbol.REMOVE, key, Reason.LEFTOVER, before={"id": observed.id}, actions=tuple(chain.ids))
