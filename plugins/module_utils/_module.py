@@ -122,7 +122,7 @@ def converge(module: SlipwayModule, task: Task) -> None:
 
     What only a change needs is imported where a change begins: a run that finds nothing to do is over sooner.
     """
-    told = _Told()
+    told = Told()
     with Engine(read_connection(module.given())) as engine:
         try:
             planned, world = _look(engine, task)
@@ -133,13 +133,13 @@ def converge(module: SlipwayModule, task: Task) -> None:
         if planned is None or (planned.actions and not module.check_mode):
             planned, world, result = _change(module, engine, task, told)
         else:
-            result = _foretold(task, planned)
+            result = foretold(task, planned)
         for warning in _warnings(task, planned, world):
             module.warn(warning)
         module.leave(**result, resources=describe.resources(world, [resource.key for resource in task.desired]))
 
 
-class _Told:
+class Told:
     """What becomes of a signal that tells the module to end: the run undoes what it did; before there is one, nothing was done;
     after it, the report is all that is left to do."""
 
@@ -165,7 +165,7 @@ def _look(engine: Engine, task: Task) -> tuple[Plan, World]:
     return planned, world
 
 
-def _foretold(task: Task, planned: Plan) -> dict[str, Any]:
+def foretold(task: Task, planned: Plan) -> dict[str, Any]:
     """The report before anything is done; raises SlipwayError when another plan was approved."""
     result = report(planned, None, spec.KINDS)
     approved = task.settings.get("plan_id")
@@ -178,15 +178,15 @@ def _foretold(task: Task, planned: Plan) -> dict[str, Any]:
     return result
 
 
-def _change(module: SlipwayModule, engine: Engine, task: Task, told: _Told) -> tuple[Plan, World, dict[str, Any]]:
+def _change(module: SlipwayModule, engine: Engine, task: Task, told: Told) -> tuple[Plan, World, dict[str, Any]]:
     """Hold the lock, look again, for another run may have been at work, and carry out the plan."""
     from ._converge.lock import locked
 
     with locked(engine.identity, task.policy.project, patience=task.settings["lock_timeout"]):
         planned, world = _look(engine, task)
-        result = _foretold(task, planned)
+        result = foretold(task, planned)
         if planned.actions:
-            result = _carry_out(module, engine, task, planned, world, told)
+            result = carry_out(module, engine, task, planned, world, told)
             try:
                 world = snapshot(engine, task.desired, task.policy)
             except EngineError as error:
@@ -196,9 +196,10 @@ def _change(module: SlipwayModule, engine: Engine, task: Task, told: _Told) -> t
     return planned, world, result
 
 
-def _carry_out(
-    module: SlipwayModule, engine: Engine, task: Task, planned: Plan, world: World, told: _Told
+def carry_out(
+    module: SlipwayModule, engine: Engine, task: Task, planned: Plan, world: World, told: Told
 ) -> dict[str, Any]:
+    """Carry out a plan; fails the module, with the report, when it could not be carried out to its end."""
     from ._converge.apply import Run
     from ._docker.perform import Performer
     from ._docker.secret_store import Store

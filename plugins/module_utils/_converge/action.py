@@ -24,6 +24,7 @@ class Reason(Enum):
     DEPENDENCY_REPLACED = "dependency replaced"
     ORPHANED = "orphaned"
     REQUESTED = "requested"
+    UNUSED = "unused"
     LEFTOVER = "leftover of an interrupted run"
 
 

@@ -48,6 +48,7 @@ class Performer:
             ("container", "disconnect"): self._disconnect,
             ("container", "wait"): self._wait,
             ("container", "remove"): self._remove_container,
+            ("secret", "remove"): lambda a: self.secrets.clear(a.target),
             ("network", "create"): self._create_network,
             ("network", "remove"): lambda a: self._remove("networks", a),
             ("volume", "create"): self._create_volume,

@@ -197,6 +197,11 @@ def observed(raw: Mapping, address: Address) -> Mapping:
     return {**raw, "Secrets": found, "HostConfig": {**raw["HostConfig"], "Mounts": rest}}
 
 
+def tokens(summary: Mapping) -> set[str]:
+    """What tells the directories apart that a container of the engine's list has mounted."""
+    return {os.path.basename(os.path.dirname(mount.get("Source") or "")) for mount in summary.get("Mounts") or ()}
+
+
 def _look(mount: Mapping, directory: str, here: bool) -> Secret:
     target, source = mount.get("Target") or "", mount["Source"]
     with suppress(OSError):

@@ -5,15 +5,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
+from urllib.parse import unquote as unescape
 
 from .._converge.errors import EngineError, SlipwayError
 from .._converge.observed import World
 from .._converge.plan import BESIDE
 from .engine import Engine
-from .secret_files import DIRECTORY, TOKEN, Secret, part, read
+from .secret_files import DIRECTORY, TOKEN, Secret, part, read, tokens
 
 
 class Store:
@@ -48,14 +49,14 @@ class Store:
                 _write(path, secret)
                 mounts.append({"Type": "bind", "Source": path, "Target": secret.target, "ReadOnly": True})
         except OSError as error:
-            self._clear(folder)
+            self.clear(folder)
             raise SlipwayError(f"its secrets cannot be written to {folder}: {error.strerror}") from None
         return mounts
 
     def drop(self, target: str) -> None:
         """Remove the files of a container that is about to be removed: cut off in between, the next run finds the container."""
         for folder in self.folders.pop(target, ()):
-            self._clear(folder)
+            self.clear(folder)
 
     def sweep(self) -> None:
         """Remove the directories of this project that no container of the engine mounts."""
@@ -63,28 +64,20 @@ class Store:
         if not folders:
             return
         with suppress(EngineError):  # the next run that changes something does it
-            mounted = {
-                os.path.basename(os.path.dirname(mount.get("Source") or ""))
-                for summary in self.engine.get("/containers/json", all=1)
-                for mount in summary.get("Mounts") or ()
-            }
+            mounted = {token for item in self.engine.get("/containers/json", all=1) for token in tokens(item)}
             for folder in sorted(folders):
                 if os.path.basename(folder) not in mounted:
-                    self._clear(folder)
+                    self.clear(folder)
 
     def _left(self) -> set[str]:
         if not self.here:
             return set()
         found = {folder for folder in self.seen if os.path.isdir(folder)}
-        with suppress(OSError):
-            for container in os.scandir(self.home):
-                for entry in os.scandir(container.path) if container.is_dir(follow_symlinks=False) else ():
-                    match = TOKEN.fullmatch(entry.name)
-                    if match and match["engine"] == _mark(self.engine):
-                        found.add(entry.path)
+        if os.path.isdir(self.home):
+            found |= {folder for _container, folder in _folders(self.engine, self.home)}
         return found
 
-    def _clear(self, folder: str) -> None:
+    def clear(self, folder: str) -> None:
         """Remove a directory, and what is empty then above it, as far as it is ours."""
         if not self.here:
             return
@@ -97,6 +90,33 @@ class Store:
         with suppress(OSError):
             for path in above:
                 os.rmdir(path)
+
+
+def left_behind(engine: Engine, directory: str) -> Iterator[tuple[str, str, str, float]]:
+    """(project, name to show, path, when it was made) of each directory that this engine's containers have or had."""
+    for project in _directories(directory):
+        for container, folder in _folders(engine, project.path):
+            with suppress(OSError):
+                made = os.stat(folder).st_mtime
+                yield unescape(project.name), f"{project.name}/{container}/{os.path.basename(folder)}", folder, made
+
+
+def _folders(engine: Engine, home: str) -> Iterator[tuple[str, str]]:
+    """(container, path) of each directory of secrets in a project's directory."""
+    for container in _directories(home):
+        for entry in _directories(container.path):
+            match = TOKEN.fullmatch(entry.name)
+            if match and match["engine"] == _mark(engine):
+                yield container.name, entry.path
+
+
+def _directories(place: str) -> list[os.DirEntry]:
+    try:
+        return sorted(
+            (item for item in os.scandir(place) if item.is_dir(follow_symlinks=False)), key=lambda item: item.name
+        )
+    except OSError:
+        return []
 
 
 def _make(folder: str) -> None:

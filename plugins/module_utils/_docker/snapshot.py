@@ -38,7 +38,7 @@ def snapshot(engine: Engine, desired: Sequence[Resource], policy: Policy) -> Wor
     if kinds == {"image"}:
         reads = {name: reads[name] for name in ("containers", "images")}
     lists = dict(zip(reads, parallel(list(reads.values()))))
-    listed = _Listed(lists.get("containers") or [])
+    listed = Listed(lists.get("containers") or [])
     images = _Images(lists.get("images") or [])
     objects: dict[tuple, Observed] = {}
     leftovers: list[Observed] = []
@@ -122,7 +122,7 @@ def parallel(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     return results
 
 
-class _Listed:
+class Listed:
     """What the list of all containers tells: names, networks and volumes in use, who labelled what."""
 
     def __init__(self, summaries: Sequence[Mapping]) -> None:
@@ -178,7 +178,7 @@ class _Images:
         return self.table.get(reference)
 
 
-def _containers(engine: Engine, listed: _Listed, wanted: set, policy: Policy) -> list[Observed]:
+def _containers(engine: Engine, listed: Listed, wanted: set, policy: Policy) -> list[Observed]:
     chosen = []
     for summary in listed.summaries:
         key = _key_of(summary["Name"], summary.get("Labels") or {}, wanted, policy.project)

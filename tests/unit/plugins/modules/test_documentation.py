@@ -21,6 +21,7 @@ from ansible_collections.slipway.docker.plugins.module_utils._docker import (
     container,
     image,
     network,
+    prune,
     spec,
     volume,
 )
@@ -34,6 +35,7 @@ OPTIONS = {
     "network": (*network.OPTIONS, *network_module.OPTIONS),
     "volume": (*volume.OPTIONS, *volume_module.OPTIONS),
     "image": (*image.OPTIONS, *spec.GUARD),
+    "prune": prune.OPTIONS,
     "container_info": _info.CONTAINERS,
     "network_info": _info.NETWORKS,
     "volume_info": _info.VOLUMES,
