@@ -191,5 +191,6 @@ def test_a_daemon_that_freezes_in_the_middle(run: Task, place: str) -> None:
         run.engine.signal_daemon("CONT")
     run.proxy.drain()
     assert result.failed and not crashed(result)
-    assert seconds <= usual + TIMEOUT + PATIENCE, f"{seconds:.1f} s, usually {usual:.1f} s: {result.msg}"
+    stopping = 3.0 if place == "at the stop" else 0.0  # what the container may take is not the engine's slowness
+    assert seconds <= usual + TIMEOUT + stopping + PATIENCE, f"{seconds:.1f} s, usually {usual:.1f} s: {result.msg}"
     settled(run, replaced(3), ("web",))

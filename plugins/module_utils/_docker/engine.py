@@ -177,9 +177,9 @@ class Engine:
         return self._whole("GET", path, query=query)
 
     def answers(self) -> bool:
-        """Wait until the engine answers again, for ``PATIENCE`` seconds at most; False when it does not, or takes 5 s for nothing."""
+        """Wait until the engine answers again, for ``PATIENCE`` seconds at most; False when it does not, or takes 4 s for nothing."""
         try:
-            self._whole("GET", "/_ping", timeout=5.0)
+            self._whole("GET", "/_ping", timeout=4.0)
         except EngineError as error:
             return bool(error.status)
         return True
