@@ -114,7 +114,7 @@ def test_drift_is_planned_and_mended(host: Host) -> None:
     assert plan["hosts"]["quick"]["plan"] == ["~ container/quickstart-api   restart_policy: no -> unless-stopped"]
     assert plan["hosts"]["quick"]["plan"][0] in (host.folder / "drift.md").read_text()
     assert changed(host.play("quickstart")) == 1
-    host.play("plan", "-e", "plan_must_be_empty=true", "-e", "slipway_engine=true")
+    host.play("drift", "-e", "slipway_engine=true")
 
 
 def test_one_changed_line_replaces_one_container(host: Host) -> None:
