@@ -273,6 +273,15 @@ def test_files_are_approved_by_what_they_hold(site: Site, engine: Engine) -> Non
     assert engine.inspect("image", "shop/built") != built
 
 
+def test_files_beside_the_playbook_are_found(site: Site) -> None:
+    there = str(site.folder / "there")
+    site.spec = {"project": "shop", "files": [{"src": "quickstart/api/", "dest": there}]}
+    site.spec["images"] = [{"name": "shop/api", "build": {"path": f"{there}/"}}, {"name": f"{BUSYBOX}:1"}]
+    planned = site.plan()
+    assert [item["dest"] for item in planned["files"]] == [there] and planned["images"] == ["shop/api"]
+    assert planned["plan"] == ["? containers   planned once the files are there"]
+
+
 def test_drift_is_an_exit_status(site: Site, engine: Engine) -> None:
     assert site.play("site").rc == 0
     nothing = site.play("drift")
