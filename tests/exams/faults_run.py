@@ -22,6 +22,7 @@ from .scenarios import Scenario
 KINDS = ("drop", "cut", "lost", "status", "truncated", "hang", "kill", "killafter")
 KILLS = ("kill", "killafter")
 LASTING = "sick"  # from one call on, the engine refuses whatever would change something
+FEW = 3
 TIMEOUT = 2.0  # seconds: of each call, in runs that are made to hang
 PATIENCE = 5.0  # seconds that a run may take beyond its timeout to say that it failed
 BOUND = 90.0  # seconds after which a run is said to hang
@@ -35,6 +36,7 @@ def sample(indices: int, kinds: tuple[str, ...], part: float, offset: int = 0) -
     if part >= 1:
         return everything
     count = max(1, round(len(everything) * part))
+    count = count if part >= 0.1 else min(count, FEW)  # the everyday sample is not for the longest
     step = len(everything) / count
     return [everything[int(offset + number * step) % len(everything)] for number in range(count)]
 

@@ -73,6 +73,6 @@ def test_an_engine_that_refuses_from_some_call_on(driver: Driver, scenario_set: 
     _calls, usual = driver.count(scenario)
     calls = len(driver.proxy.mutating)
     wrong: list[str] = []
-    for index, kind in sample(calls, (LASTING,), SCALE * 10, offset=calls // 2):
+    for index, kind in sample(calls, (LASTING,), SCALE * 4, offset=calls // 2):
         wrong += examine(driver, scenario, index, kind, usual)
     assert not wrong, "\n".join(wrong)
