@@ -324,9 +324,10 @@ class _Planner:
             settings = peer.kind.endpoint(peer, resource.name)
             chain.disconnect(peer.kind, resource.name, peer.id, settings, peer.called)
             wanted = self.by_key.get(peer.key)
-            if wanted and self._connects_itself(wanted, peer, resource.name):
+            leaves = wanted and wanted.peers and resource.name not in wanted.peers
+            if leaves or (wanted and self._connects_itself(wanted, peer, resource.name)):
                 self.detached.add((peer.key, resource.name))
-            elif wanted is None or not wanted.peers or resource.name in wanted.peers:
+            else:
                 reconnect.append(
                     (peer, (wanted.peers.get(resource.name) if wanted and wanted.peers else None) or settings)
                 )
