@@ -144,8 +144,13 @@ class Engine:
 
     @cached_property
     def identity(self) -> str:
-        """What tells this engine from every other one, whatever the address it is reached at."""
-        return str((self.get("/info") or {}).get("ID") or self.address.url)
+        """What tells this engine from every other one, whatever the address it is reached at.
+
+        It is the ID of the network `host`, which an engine makes with its data directory and keeps. The ID in /info is the
+        same for all engines of a host that share a key file, and /info takes an engine long.
+        """
+        networks = self.get("/networks", filters={"type": ["builtin"]}) or ()
+        return next((raw["Id"] for raw in networks if raw.get("Name") == "host"), self.address.url)
 
     # -- calls -------------------------------------------------------------------------------------------------
 
