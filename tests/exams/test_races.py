@@ -238,7 +238,7 @@ def tell_to_stop(task: Task, engine: Engine, proxy: RecordingProxy, index: int, 
 def test_told_to_stop_while_it_waits_for_the_lock(task: Task, rival: Task) -> None:
     first = held(task, ROUND[1], 3.0)
     second = Racer(rival, ROUND[2])
-    until_called(rival.proxy, lambda call: call.path == "/info")
+    until_called(rival.proxy, lambda call: call.path == "/networks" and "filters" in call.query)
     wait_for(lambda: all(call.status for call in rival.proxy.calls), 5, "the rival to wait")
     time.sleep(0.3)
     rival.runner.signal(signal.SIGTERM)

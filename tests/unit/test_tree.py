@@ -12,13 +12,26 @@ import yaml
 ROOT = Path(__file__).parents[2]
 PLAYBOOKS = ROOT / "playbooks"
 # What the playbooks make by themselves, or what only the quickstart has.
-INNER = {
-    "slipway_state",
+INNER = {  # what the playbooks tell one another
+    "plan_id",
+    "slipway_approved",
+    "slipway_approved_file",
     "slipway_copied",
-    "slipway_result",
-    "slipway_plan",
-    "slipway_engine_plan",
+    "slipway_differing",
     "slipway_engine_answers",
+    "slipway_engine_plan",
+    "slipway_engine_plan_id",
+    "slipway_error",
+    "slipway_file",
+    "slipway_moved",
+    "slipway_plan",
+    "slipway_plan_id",
+    "slipway_reached",
+    "slipway_result",
+    "slipway_sources",
+    "slipway_state",
+    "slipway_unplanned",
+    "slipway_waits_for",
 }
 HEAD = (
     "# Copyright: Contributors to the Slipway project\n# GNU General Public License v3.0+ "
@@ -37,10 +50,10 @@ def test_every_variable_of_the_playbooks_is_documented() -> None:
     used = {
         name
         for path in PLAYBOOKS.rglob("*.yml")
-        for name in re.findall(r"\b(?:slipway|plan)_[a-z_]+\b", path.read_text())
+        for name in re.findall(r"\b(?:slipway|plan|drift)_[a-z_]+\b", path.read_text())
     }
     used -= INNER | {path.stem for path in PLAYBOOKS.rglob("*.yml")}
-    documented = set(re.findall(r"`((?:slipway|plan)_[a-z_]+)`", (ROOT / "docs" / "topologies.md").read_text()))
+    documented = set(re.findall(r"`((?:slipway|plan|drift)_[a-z_]+)`", (ROOT / "docs" / "topologies.md").read_text()))
     assert documented == used
 
 
