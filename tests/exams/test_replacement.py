@@ -88,6 +88,7 @@ AT_CREATION: dict[str, dict] = {
     "unknown runtime": {"runtime": "no-such-runtime"},
     "unknown log driver": {"log_driver": "no-such-driver"},
     "unknown security option": {"security_opts": ["no-such-option=1"]},
+    "bad option of a log driver": {"log_driver": "json-file", "log_options": {"max-size": "many"}},
 }
 # These show when it starts, or later.
 AT_THE_START: dict[str, dict] = {
@@ -98,7 +99,7 @@ AT_THE_START: dict[str, dict] = {
     "missing user": {"user": "nobody-knows"},
     "missing entrypoint": {"entrypoint": ["/no/such/entry"]},
     "missing device": {"devices": ["/dev/no-such-device"]},
-    "bad option of a log driver": {"log_driver": "json-file", "log_options": {"max-size": "many"}},
+    "log server that does not answer": {"log_driver": "syslog", "log_options": {"syslog-address": "tcp://127.0.0.1:9"}},
     "missing sysctl": {"sysctls": {"net.core.no_such_setting": "1"}},
     "unhealthy": {"healthcheck": FAILING, "state": "healthy"},
     "never healthy in time": {"healthcheck": NEVER_WELL, "state": "healthy", "healthy_wait_timeout": 1},
