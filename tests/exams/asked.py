@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from harness.engine import Engine
@@ -84,6 +85,24 @@ def _health(said: Mapping, shown: Mapping) -> bool:
         and all(shown.get(times[key], 0) == nanoseconds(said[key]) for key in times if key in said)
         and shown.get("Retries", 0) == said.get("retries", shown.get("Retries", 0))
     )
+
+
+def _security(lines: Iterable[str]) -> set[str]:
+    return {line.replace(":", "=", 1).removesuffix("privileges=true").removesuffix("privileges") for line in lines}
+
+
+def _secrets(said: Iterable[Mapping], shown: Iterable[Mapping]) -> bool:
+    """Each file is there, read-only for the container, with its content, owner and mode."""
+    by_target = {item["Destination"]: item for item in shown}
+    for secret in said:
+        found = by_target.get(secret.get("target", f"/run/secrets/{secret['name']}"))
+        if not found or found["RW"] or Path(found["Source"]).read_text() != secret["value"]:
+            return False
+        state = Path(found["Source"]).stat()
+        wanted = (secret.get("uid", 0), secret.get("gid", 0), int(secret.get("mode", "0400"), 8))
+        if (state.st_uid, state.st_gid, state.st_mode & 0o777) != wanted:
+            return False
+    return True
 
 
 def _limits(lines: Iterable[str]) -> set[tuple]:
@@ -200,7 +219,7 @@ SHOWN: Mapping[str, Callable[[Any, dict, dict], bool]] = {
     "capabilities": lambda v, i, n: _caps(i["HostConfig"]["CapAdd"]) == _caps(v),
     "cap_drop": lambda v, i, n: _caps(i["HostConfig"]["CapDrop"]) == _caps(v),
     "groups": lambda v, i, n: sorted(i["HostConfig"]["GroupAdd"]) == sorted(v),
-    "security_opts": lambda v, i, n: set(v) <= set(i["HostConfig"]["SecurityOpt"]),
+    "security_opts": lambda v, i, n: _security(v) <= _security(i["HostConfig"]["SecurityOpt"]),
     "read_only": lambda v, i, n: i["HostConfig"]["ReadonlyRootfs"] == v,
     "devices": lambda v, i, n: (
         {(d["PathOnHost"], d["PathInContainer"], d["CgroupPermissions"]) for d in i["HostConfig"]["Devices"]}
@@ -222,8 +241,9 @@ SHOWN: Mapping[str, Callable[[Any, dict, dict], bool]] = {
     "dns_opts": lambda v, i, n: sorted(i["HostConfig"]["DnsOptions"]) == sorted(v),
     "etc_hosts": lambda v, i, n: set(i["HostConfig"]["ExtraHosts"]) == {f"{host}:{ip}" for host, ip in v.items()},
     "volumes": lambda v, i, n: _bind_lines(v, i["Mounts"]),
-    "mounts": lambda v, i, n: _mounted(v, i["Mounts"]) and len(i["HostConfig"]["Mounts"]) == len(v),
+    "mounts": lambda v, i, n: _mounted(v, i["Mounts"]),
     "tmpfs": lambda v, i, n: i["HostConfig"]["Tmpfs"] == _tmpfs(v),
+    "secrets": lambda v, i, n: _secrets(v, i["Mounts"]),
     "volumes_from": lambda v, i, n: i["HostConfig"]["VolumesFrom"] == v,
     "log_driver": lambda v, i, n: i["HostConfig"]["LogConfig"]["Type"] == v,
     "log_options": lambda v, i, n: _within(v, i["HostConfig"]["LogConfig"]["Config"]),
@@ -235,7 +255,17 @@ STATES: Mapping[str, Callable[[dict], bool]] = {
     "present": lambda s: True,
 }
 # fmt: on
-STEERING = {"name", "state", "depends_on", "pull", "comparisons", "recreate", "env_file", "healthy_wait_timeout"}
+STEERING = {
+    "name",
+    "update_order",
+    "state",
+    "depends_on",
+    "pull",
+    "comparisons",
+    "recreate",
+    "env_file",
+    "healthy_wait_timeout",
+}
 
 
 def differences(engine: Engine, spec: Mapping[str, Any]) -> list[str]:

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from . import exam as exams
+from . import specs
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -16,6 +19,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "exams" in item.path.parts:
             item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def secrets() -> Iterator[None]:
+    """The files of secrets are nowhere else, and go with the session."""
+    yield
+    shutil.rmtree(specs.SECRETS, ignore_errors=True)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ CONTAINERS = ("web", "api", "db", "worker")
 RUNS = ("started", "healthy", None)
 STAY = "trap 'exit 0' TERM INT QUIT HUP USR1; sleep 1000 & wait"
 PASSING = ("true", "exit 0", ["CMD", "true"], ["CMD-SHELL", "test -d /tmp"])
+SECRETS = "/var/tmp/slipway-exam-secrets"  # the exams' own directory, which goes with their session
 TARGETS = ("/data", "/srv/cache", "/var/logs", "/mnt/x", "/opt/a b")
 TEXTS = ("", "1", "x=y z", 'q"uote', "it's", "日本", "$HOME", "a:b,c", "two\nlines", " space ", 5, 1.5, True, None)
 KEYS = ("A", "B", "PATH_TO", "lower", "WITH.DOT", "PASSWORD", "VERSION")
@@ -87,6 +88,16 @@ def _health(dice: Dice) -> dict:
         if dice.likely(0.5):
             check[key] = dice.choice(values)
     return check
+
+
+def _secret(dice: Dice, name: str) -> dict:
+    secret: dict[str, Any] = {"name": name, "value": dice.choice(("sw0rdfish", "two\nlines\n", "", "日本"))}
+    for key, values in (("mode", ("0440", "0400")), ("uid", (0, 1000)), ("gid", (0, 1000))):
+        if dice.likely(0.3):
+            secret[key] = dice.choice(values)
+    if dice.likely(0.3):
+        secret["target"] = f"/etc/{name}.key"
+    return secret
 
 
 def _log(dice: Dice) -> dict:
@@ -162,11 +173,13 @@ OPTIONS: Mapping[str, tuple[float, Callable[[Dice], Any]]] = {
     ),
     "volumes": (0.35, lambda d: [_volume_line(d) for _ in range(d.randint(1, 3))]),
     "mounts": (0.2, lambda d: [_mount(d) for _ in range(d.randint(1, 2))]),
+    "secrets": (0.12, lambda d: [_secret(d, name) for name in d.some(("word", "key.pem", "a b"), 1)]),
     "tmpfs": (0.15, lambda d: d.some(("/run", "/scratch:size=1m,mode=1777"), 1)),
     "volumes_from": (0.08, lambda d: [name + d.choice(("", ":ro")) for name in d.some(CONTAINERS, 1, 1)]),
     "log_driver": (0.15, lambda d: d.choice(("json-file", "local", "none"))),
     "log_options": (0.15, _log),
     "state": (0.8, lambda d: d.choice(("started",) * 6 + ("present", "stopped", "healthy", "healthy"))),
+    "update_order": (0.15, lambda d: d.choice(("stop-first", "start-first"))),
     "depends_on": (0.3, lambda d: d.some(CONTAINERS, 1, 2)),
     "pull": (0.1, lambda d: d.choice(("never", "missing"))),
     "comparisons": (
@@ -246,11 +259,25 @@ def spec(dice: Dice, most: int = 4) -> dict[str, Any]:
     return tidy(
         {
             "project": "exam",
+            "secrets_dir": SECRETS,
+            **_how(dice),
             "networks": [network(dice, name) for name in dice.some(NETWORKS)],
             "volumes": [volume(dice, name) for name in dice.some(VOLUMES)],
             "containers": [container(dice, name) for name in dice.some(CONTAINERS, 1, most)],
         }
     )
+
+
+def _how(dice: Dice) -> dict[str, Any]:
+    """How the run is carried out, which should make no difference to what comes of it."""
+    said: dict[str, Any] = {}
+    if dice.likely(0.3):
+        said["update_config"] = {"parallelism": dice.randint(0, 2), "order": dice.choice(("stop-first", "start-first"))}
+    if dice.likely(0.2):
+        said["parallelism"] = dice.choice((1, 2))
+    if dice.likely(0.3):
+        said["on_failure"] = dice.choice(("rollback", "pause"))
+    return said
 
 
 # -- what excludes one another -------------------------------------------------------------------------------------
@@ -265,6 +292,7 @@ def tidy(given: Mapping[str, Any]) -> dict[str, Any]:
     taken_ports: set[tuple[int, str]] = set()
     taken_addresses: set[str] = set()
     earlier: dict[str, dict] = {}
+    order = (tidied.get("update_config") or {}).get("order", "stop-first")
     for item in tidied.get("containers") or ():
         if item.get("state") == "absent":
             continue
@@ -277,6 +305,7 @@ def tidy(given: Mapping[str, Any]) -> dict[str, Any]:
         _tidy_ports(item, taken_ports)
         _tidy_mounts(item, earlier)
         _tidy_limits(item)
+        _tidy_order(item, order)
         earlier[item["name"]] = item
     return tidied
 
@@ -411,7 +440,16 @@ def _tidy_ports(item: dict, taken: set[tuple[int, str]]) -> None:
         del item["published_ports"]
 
 
+def _tidy_order(item: dict, order: str) -> None:
+    """What two cannot hold at once is let go before the new one takes it."""
+    held = item.get("published_ports") or any("ipv4_address" in joined for joined in item.get("networks", ()))
+    if held and item.get("update_order", order) == "start-first":
+        item["update_order"] = "stop-first"
+
+
 def _tidy_mounts(item: dict, earlier: Mapping[str, dict]) -> None:
+    if item.get("secrets") and "/run" in item.get("tmpfs", ()):
+        item["tmpfs"] = [path for path in item["tmpfs"] if path != "/run"]
     taken: set[str] = {"/data"} if item["image"].startswith("slipway-test/app") and "volumes_from" in item else set()
     for line in item.get("volumes_from", ()):
         taken |= set(targets(earlier[line.partition(":")[0]])) | {"/data"}
@@ -455,6 +493,9 @@ def changed(dice: Dice, before: Mapping[str, Any]) -> dict[str, Any]:
     after = copy.deepcopy(dict(before))
     for _ in range(dice.randint(1, 4)):
         dice.choice(CHANGES)(dice, after)
+    for option in ("update_config", "parallelism", "on_failure"):
+        after.pop(option, None)
+    after.update(_how(dice))
     after["orphans"] = dice.choice(("remove",) * 5 + ("report", "ignore"))
     return tidy(after)
 

@@ -152,6 +152,14 @@ def _mount(dice: Dice, value: Mapping) -> dict:
     return shuffled(dice, other)
 
 
+def _secret(dice: Dice, value: Mapping) -> dict:
+    other = {"target": f"/run/secrets/{value['name']}", "uid": 0, "gid": 0, "mode": "0400"}
+    other = {key: item for key, item in other.items() if dice.likely(0.5)} | dict(value)
+    if "mode" in other:
+        other["mode"] = dice.choice((other["mode"], other["mode"].removeprefix("0")))
+    return shuffled(dice, other)
+
+
 def _tmpfs(dice: Dice, line: str) -> str:
     path, colon, options = line.partition(":")
     return _path(dice, path) + colon + options
@@ -243,6 +251,7 @@ OTHERWISE: Mapping[str, Other] = {
     "volumes": each(_volume),
     "mounts": each(_mount),
     "tmpfs": each(_tmpfs),
+    "secrets": each(_secret),
     "log_options": _table,
     "sysctls": _table,
 }

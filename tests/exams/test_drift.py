@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from harness.engine import Engine
@@ -129,6 +130,12 @@ def rejoined(*networks: str, **settings: Any) -> Way:
     return work
 
 
+def overwritten(engine: Engine) -> None:
+    """Write something else into the file of a secret."""
+    (mount,) = engine.inspect("container", "box")["Mounts"]
+    Path(mount["Source"]).write_text("other")
+
+
 def helper(*arguments: str) -> Way:
     """Make a container that the box shares something with, before it is converged."""
     return lambda engine: engine.run_cli("create", "--name", "helper", *arguments, "slipway-test/busybox:1")
@@ -216,6 +223,7 @@ CASES: tuple[Case, ...] = (
     Case("mounts", {"mounts": [{"target": "/data", "source": "data", "read_only": True}]}, remade(Mounts=[{"Type": "volume", "Source": "data", "Target": "/data"}])),
     Case("mounts", {"mounts": [{"target": "/data", "type": "tmpfs", "tmpfs_size": "1m"}]}, remade(Mounts=[{"Type": "tmpfs", "Target": "/data", "TmpfsOptions": {"SizeBytes": 2 * MIB}}])),
     Case("tmpfs", {"tmpfs": ["/scratch:size=1m"]}, remade(Tmpfs={"/scratch": "size=2m"})),
+    Case("secrets.word", {"secrets": [{"name": "word", "value": "sw0rdfish"}]}, overwritten, {"secrets_dir": specs.SECRETS}),
     Case("volumes_from", {"volumes_from": ["helper:ro"]}, remade(VolumesFrom=["helper"])),
     # logging
     Case("log_driver", {"log_driver": "local"}, remade(LogConfig={"Type": "json-file"})),
@@ -276,7 +284,8 @@ def settings(shown: Mapping) -> dict:
         "state": shown["State"]["Status"],
         "config": config,
         "networks": {name: (ipam or {}, aliases) for name, (ipam, aliases) in networks.items()},
-        "host": {key: value or None for key, value in shown["HostConfig"].items()},
+        "host": {key: value or None for key, value in shown["HostConfig"].items() if key != "Mounts"},
+        "mounts": sorted((item["Type"], item["Destination"], item["RW"]) for item in shown["Mounts"]),
     }
 
 

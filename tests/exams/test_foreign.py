@@ -114,7 +114,7 @@ def test_others_objects_stay_as_they_are(exam: Exam, task: Task, engine: Engine,
 
 def gone(dice: Dice, spec: Mapping) -> dict:
     """The end of a project, listed or not."""
-    listed = dict(spec) if dice.likely(0.5) else {"project": "exam"}
+    listed = dict(spec) if dice.likely(0.5) else {"project": "exam", "secrets_dir": specs.SECRETS}
     listed.pop("orphans", None)
     return {**listed, "state": "absent", "destroy": {"volumes": list(specs.VOLUMES)}}
 

@@ -18,7 +18,7 @@ from .exam import Exam, Example
 from .hands import meddle
 
 STEPS = 5  # transitions in one history
-SAME = ("plan", "steps", "diff", "changed", "orphans")
+SAME = ("plan", "plan_id", "steps", "diff", "changed", "orphans")
 ANSWERED = (200, 201, 204, 304, 404)  # 404: what removes itself when it stops is not there to be removed
 SUFFIX = re.compile(r"-slipway-(old|new)$")
 ON_CONTAINER = re.compile(r"^/containers/([^/]+)/(\w+)$")
@@ -45,7 +45,8 @@ def foretold_is_done(example: Example, task: Task, engine: Engine, spec: Mapping
     check = task("containers", check=True, **spec)
     assert not task.mutating, f"check mode made mutating calls: {task.mutating}"
     names = known(engine)
-    run = task("containers", **spec)
+    approved = {"plan_id": check["plan_id"]} if example.dice.likely(0.5) and not check.failed else {}
+    run = task("containers", **spec, **approved)
     if check.failed:
         example.series.count("of them refused")
         example.tell("refused", check.msg)
@@ -64,6 +65,28 @@ def foretold_is_done(example: Example, task: Task, engine: Engine, spec: Mapping
     )
     in_order(made(calls, names), said(run["steps"], names))
     task.settled("containers", **spec)
+
+
+def test_a_plan_is_carried_out_only_while_it_holds(exam: Exam, task: Task, engine: Engine) -> None:
+    for example in exam.sample("an approved plan is done as it was approved, or not at all", 40):
+        with example:
+            engine.clean()
+            before = specs.spec(example.dice)
+            task("containers", **before).ok()
+            spec = specs.changed(example.dice, before)
+            example.tell("spec", spec)
+            check = task("containers", check=True, **spec)
+            if check.failed or not check.changed:
+                example.series.count("of them without a plan")
+                continue
+            example.tell("plan", check["plan"])
+            example.tell("by hand", meddle(example.dice, engine))
+            run = task("containers", **spec, plan_id=check["plan_id"])
+            if run.failed:
+                example.series.count("refused")
+                assert not task.mutating, f"it was refused after mutating calls: {task.mutating}"
+            else:
+                assert run["steps"] == check["steps"]
 
 
 # -- steps in words, and calls, in one form: (verb, kind, object, peer) ------------------------------------------------

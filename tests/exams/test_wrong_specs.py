@@ -33,6 +33,7 @@ NO_PATH = ("relative", "./here", "")
 WRONG: Mapping[str, tuple] = {
     "state": ("running", "exited", "Started", True, A_LIST),
     "depends_on": (["nobody"], ["self"], ["anchor", "anchor"], [A_DICT], A_DICT),
+    "update_order": ("parallel", "start_first", True, A_LIST),
     "pull": ("sometimes", True, A_LIST),
     "recreate": NO_FLAG,
     "comparisons": ({"nothing": "strict"}, {"env": "exact"}, "strict", A_LIST),
@@ -103,6 +104,10 @@ WRONG: Mapping[str, tuple] = {
                [{"target": "/x", "type": "bind", "source": "/tmp", "propagation": "wide"}], "text", A_DICT, [{"target": "/", "source": "data"}],
                [{"target": "/x", "type": "tmpfs", "propagation": "shared"}], [{"target": "/x", "type": "bind", "source": "/tmp", "tmpfs_size": "1m"}]),
     "tmpfs": (["run"], [""], ["/run", "/run/"], ["/run:size=big"], ["/run:nonsense"], ["/"], [A_DICT], A_DICT),
+    "secrets": ([{"name": "a"}], [{"name": "a", "value": "x", "file": "/etc/hostname"}], [{"name": "a/b", "value": "x"}], [{"value": "x"}],
+                [{"name": "a", "file": "/no/such/file"}], [{"name": "a", "value": "x", "mode": 400}], [{"name": "a", "value": "x", "mode": "rw"}],
+                [{"name": "a", "value": "x", "uid": -1}], [{"name": "a", "value": "x"}, {"name": "a", "value": "y"}], [{"name": "a", "value": "x", "target": "relative"}],
+                [{"name": "a", "value": "x", "tarket": "/x"}], [{"name": "a", "value": A_DICT}], ["a"], "a", A_DICT),
     "volumes_from": (["nobody"], ["anchor:rx"], ["a b"], [""], [A_DICT], A_DICT),
     "log_driver": ("no-such-driver", "a b", *NO_TEXT),
     "log_options": ({"max-size": A_LIST}, {"no-such-option": "1"}, {"max-size": "big"}, "text", A_LIST),
@@ -129,6 +134,9 @@ WRONG_VOLUME: Mapping[str, tuple] = {
 # What only excludes something else: (what is there, what is wrong beside it).
 TOGETHER: tuple[tuple[dict, str, Any], ...] = (
     ({"network_mode": "host"}, "published_ports", ["8001:80"]),
+    ({"published_ports": ["8001:80"]}, "update_order", "start-first"),
+    ({"networks": [{"name": "base", "ipv4_address": "10.99.1.50"}]}, "update_order", "start-first"),
+    ({"tmpfs": ["/run/secrets/a"]}, "secrets", [{"name": "a", "value": "x"}]),
     ({"network_mode": "none"}, "published_ports", ["8001:80"]),
     ({"networks": [{"name": "base"}]}, "network_mode", "host"),
     ({"published_ports": ["8001:80"]}, "network_mode", "container:anchor"),
