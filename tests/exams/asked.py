@@ -53,7 +53,8 @@ def _caps(names: Iterable[str] | None) -> set[str]:
 
 
 def _signal(name: str) -> str:
-    return name.upper().removeprefix("SIG")
+    bare = name.upper().removeprefix("SIG")
+    return {"15": "TERM", "2": "INT", "3": "QUIT", "9": "KILL", "10": "USR1"}.get(bare, bare)
 
 
 def _within(wanted: Mapping, shown: Mapping) -> bool:
@@ -162,12 +163,13 @@ def _mode(said: str, shown: str, names: Mapping[str, str]) -> bool:
     return shown == said or (said == "bridge" and shown == "default")
 
 
-def _networks(said: Iterable[Mapping], shown: Mapping) -> bool:
+def _networks(said: Iterable[Mapping], shown: Mapping, hostname: str) -> bool:
     if {joined["name"] for joined in said} != set(shown):
         return False
     for joined in said:
         found = shown[joined["name"]]
-        if not set(joined.get("aliases", ())) <= set(found["Aliases"] or ()):
+        aliases = set(joined.get("aliases", ())) - {hostname}  # that name is found without being an alias
+        if not aliases <= set(found["Aliases"] or ()):
             return False
         static = joined.get("ipv4_address")
         if static and (found["IPAMConfig"] or {}).get("IPv4Address") != static:
@@ -234,7 +236,7 @@ SHOWN: Mapping[str, Callable[[Any, dict, dict], bool]] = {
     "cgroupns_mode": lambda v, i, n: i["HostConfig"]["CgroupnsMode"] == v,
     "published_ports": lambda v, i, n: _bound(i["HostConfig"]["PortBindings"]) == _ports(v),
     "exposed_ports": lambda v, i, n: _exposed(v) <= set(i["Config"]["ExposedPorts"]),
-    "networks": lambda v, i, n: _networks(v, i["NetworkSettings"]["Networks"]),
+    "networks": lambda v, i, n: _networks(v, i["NetworkSettings"]["Networks"], i["Config"]["Hostname"]),
     "network_mode": lambda v, i, n: _mode(v, i["HostConfig"]["NetworkMode"], n),
     "dns_servers": lambda v, i, n: i["HostConfig"]["Dns"] == v,
     "dns_search_domains": lambda v, i, n: i["HostConfig"]["DnsSearch"] == v,

@@ -60,7 +60,7 @@ def _mount(dice: Dice) -> dict:
     if kind == "bind":
         mount["source"] = dice.choice(("/tmp", "/srv"))
         if dice.likely(0.3):
-            mount["propagation"] = dice.choice(("rprivate", "private", "rslave"))
+            mount["propagation"] = dice.choice(("rprivate", "private"))
     if kind == "tmpfs":
         mount.update({"tmpfs_size": dice.choice(("1m", 1048576, "64k"))} if dice.likely(0.5) else {})
         mount.update({"tmpfs_mode": dice.choice(("1777", "700"))} if dice.likely(0.3) else {})
@@ -286,6 +286,10 @@ def _how(dice: Dice) -> dict[str, Any]:
 def tidy(given: Mapping[str, Any]) -> dict[str, Any]:
     """Take out of a spec what cannot be, the later thing first, so that a valid one is left."""
     tidied = copy.deepcopy(dict(given))
+    tidied["containers"] = [
+        item if "image" in item else {"name": item["name"], "state": "absent"}
+        for item in tidied.get("containers") or ()
+    ]
     _tidy_networks(tidied.get("networks") or [])
     subnets = {item["name"]: subnet_of(item) for item in tidied.get("networks") or ()}
     inner = {item["name"] for item in tidied.get("networks") or () if item.get("internal")}

@@ -19,7 +19,7 @@ from .hands import meddle
 
 STEPS = 5  # transitions in one history
 SAME = ("plan", "plan_id", "steps", "diff", "changed", "orphans")
-ANSWERED = (200, 201, 204, 304, 404)  # 404: what removes itself when it stops is not there to be removed
+ANSWERED = (200, 201, 204, 304, 404, 409)  # what removes itself when it stops is gone already (404), or going (409)
 SUFFIX = re.compile(r"-slipway-(old|new)$")
 ON_CONTAINER = re.compile(r"^/containers/([^/]+)/(\w+)$")
 ON_NETWORK = re.compile(r"^/networks/([^/]+)/(connect|disconnect)$")

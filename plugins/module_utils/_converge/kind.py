@@ -75,6 +75,8 @@ class Kind:
     - ``runs``: objects of this kind are started and stopped.
     - ``carry(document, observed)``: what a replacement takes over from the old object (anonymous volumes).
     - ``endpoint(observed, peer)``: the settings with which an object is connected to a peer, as a connect takes them.
+    - ``wanted(resource)`` and ``held(observed)``: what only one can hold at a time, as (peer or nothing, what): who takes it waits for
+      who gives it up.
     - ``complete(document, observed)``: fields the engine wants beside those that change in an update.
     - ``fields``: the rows that are sent and compared; ``by_name``: all rows by their names.
     """
@@ -93,6 +95,8 @@ class Kind:
     carry: Callable[..., dict] = _unchanged
     endpoint: Callable[..., Mapping] = _unconnected
     complete: Callable[..., dict] = _unchanged
+    wanted: Callable[..., Iterable[tuple]] = _nothing
+    held: Callable[..., Iterable[tuple]] = _nothing
     fields: tuple[Option, ...] = field(init=False, repr=False, compare=False, default=())
     by_name: Mapping[str, Option] = field(init=False, repr=False, compare=False, default=None)
 

@@ -22,6 +22,7 @@ from .secret import secrets_in
 
 ASIDE = "-slipway-old"  # what a replaced object is called until the new one is well
 BESIDE = "-slipway-new"  # what its successor is called until it takes over
+GIVING = ("stop", "disconnect", "remove")  # verbs after which what only one can hold is free
 
 ROLLBACK, PAUSE, KEEP = ON_FAILURE = ("rollback", "pause", "keep")
 STOP_FIRST, START_FIRST = ORDERS = ("stop-first", "start-first")
@@ -124,6 +125,7 @@ class _Planner:
         self._orphans()
         self._destroy()
         self._check_users()
+        self._order_claims()
         # What is removed waits for those that used it, however they came to be removed.
         self._order_removals()
 
@@ -215,7 +217,7 @@ class _Planner:
     def _create(self, resource: Resource) -> None:
         chain = Chain(self.actions, resource)
         chain.needs |= self._ready(resource)
-        chain.phase = self._phase_of(chain.needs)
+        chain.phase = Phase.SWITCH if self._contested(resource) else self._phase_of(chain.needs)
         self._make(chain, resource, resource.name)
         if resource.kind.runs and resource.intent.get("state") in RUNNING_STATES:
             self._start(chain, resource, resource.name)
@@ -553,6 +555,58 @@ class _Planner:
             if not runs:
                 action = self.actions[identity]
                 self.actions[identity] = replace(action, needs=action.needs | users)
+
+    def _contested(self, resource: Resource) -> bool:
+        """Whether another of its kind has what it takes by being there, so that it cannot be made before that one changes."""
+        wanted = () if resource.kind.runs else set(resource.kind.wanted(resource))
+        others = (
+            item for item in self.world.objects.values() if item.kind is resource.kind and item.key != resource.key
+        )
+        return bool(wanted) and any(wanted & set(item.kind.held(item)) for item in others)
+
+    def _order_claims(self) -> None:
+        """What only one can hold is taken when the one that has it has given it up."""
+        freed: dict[tuple, list[str]] = {}
+        known = {item.id: item for item in (*self.world.objects.values(), *self.world.orphans, *self.world.leftovers)}
+        for action in self.actions.values():
+            item = known.get(action.target)
+            if item is not None and action.phase is Phase.SWITCH and action.verb in GIVING:
+                for claim in item.kind.held(item):
+                    if action.verb != "disconnect" or claim[0] == action.payload["peer"]:
+                        freed.setdefault(claim, []).append(action.id)
+        for action in tuple(self.actions.values()) if freed else ():
+            item = known.get(action.target)
+            resource = self.by_key.get(item.key if item is not None else action.resource)
+            taking = "start" if resource is not None and resource.kind.runs else "create"
+            if resource is None or action.verb not in (taking, "connect") or action.phase is not Phase.SWITCH:
+                continue
+            for claim in sorted(resource.kind.wanted(resource)):
+                if action.verb != "connect" or claim[0] == action.payload["peer"]:
+                    for release in freed.get(claim, ()):
+                        self._after(action.id, release)
+
+    def _after(self, later: str, earlier: str) -> None:
+        """Let one action wait for another, unless that one waits for it; where taking turns is all that it waits for, it does not."""
+        if self._waits_for(earlier, later):
+            waiting = self.actions[earlier].resource
+            for action in tuple(self.actions.values()):
+                if action.resource == waiting and action.after:
+                    self.actions[action.id] = replace(action, after=frozenset())
+        if not self._waits_for(earlier, later):
+            action = self.actions[later]
+            self.actions[later] = replace(action, needs=action.needs | {earlier})
+
+    def _waits_for(self, later: str, earlier: str) -> bool:
+        stack, seen = [later], {later}
+        while stack:
+            current = stack.pop()
+            if current == earlier:
+                return True
+            action = self.actions[current]
+            fresh = (action.needs | action.after) - seen
+            seen |= fresh
+            stack += fresh
+        return False
 
     # -- pieces ------------------------------------------------------------------------------------------------
 

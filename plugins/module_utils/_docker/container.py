@@ -14,7 +14,7 @@ from .._converge.option import Option, any_order, dig
 from .._converge.ownership import without_ours
 from .._converge.plan import ORDERS
 from .._converge.secret import looks_secret
-from . import fields, secret_files, values
+from . import fields, held, secret_files, values
 
 RESTART = ("no", "on-failure", "always", "unless-stopped")
 STATES = ("present", "started", "stopped", "healthy", "restarted", "absent")
@@ -325,4 +325,6 @@ KIND = Kind(
     carry=_carry,
     endpoint=fields.endpoint,
     complete=_complete,
+    wanted=held.wanted,
+    held=held.held,
 )

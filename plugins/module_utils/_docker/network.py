@@ -8,9 +8,10 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._converge.desired import quote
+from .._converge.desired import Resource, quote
 from .._converge.kind import Kind, Replace
-from .._converge.option import Option
+from .._converge.observed import Observed
+from .._converge.option import Option, dig
 from .._converge.ownership import without_ours
 from .._converge.secret import looks_secret
 from . import values
@@ -127,6 +128,15 @@ def _check(spec: Mapping) -> Iterable[tuple[str, str]]:
         yield "driver", f"{quote(spec['driver'])} is the engine's own; write bridge, macvlan, ipvlan or overlay"
 
 
+def _wanted(resource: Resource) -> set[tuple[str, str]]:
+    """Its subnets are its own."""
+    return {("", block["subnet"]) for block in resource.fields.get("ipam_config") or () if block.get("subnet")}
+
+
+def _held(observed: Observed) -> set[tuple[str, str]]:
+    return {("", block["Subnet"]) for block in dig(observed.raw, "IPAM.Config") or () if block.get("Subnet")}
+
+
 OPTIONS = (
     Option("name", required=True),
     Option("state", choices=("present", "absent"), default="present"),
@@ -140,4 +150,4 @@ OPTIONS = (
     Option("labels", "dict", "Labels", values.texts, without_ours, keyed=True, hides=looks_secret),
 )  # fmt: skip
 
-KIND = Kind("network", OPTIONS, replace=Replace.IN_PLACE, labels="Labels", check=_check)
+KIND = Kind("network", OPTIONS, replace=Replace.IN_PLACE, labels="Labels", check=_check, wanted=_wanted, held=_held)

@@ -159,7 +159,17 @@ class Performer:
         except EngineError as error:
             if error.status == 404:
                 return None
+            if error.status == 409 and "already in progress" in str(error):
+                return self._until_gone(path(plural, action.target, "json"), error)
             raise
+
+    def _until_gone(self, target: str, error: EngineError) -> None:
+        """The engine is removing it already, as it does with a container that is to be removed when it ends."""
+        deadline = time.monotonic() + self.engine.address.timeout
+        while self.engine.find(target) is not None:
+            if time.monotonic() > deadline:
+                raise error
+            time.sleep(0.1)
 
     # -- networks and volumes ----------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from .._converge.observed import World
 from .._converge.option import dig
 from .._converge.ownership import owner_of
 from .._converge.plan import Plan
-from . import container, image, network, sources, values
+from . import container, held, image, network, sources, values
 from .engine import Engine
 from .snapshot import parallel
 from .spec import bindings, overlap
@@ -41,15 +41,20 @@ LOG_OPTIONS = {
 def check(engine: Engine, plan: Plan, desired: Sequence[Resource], world: World) -> None:
     """Raise SpecError when something that the plan pulls, creates, changes or starts cannot work on this engine."""
     mistakes = Mistakes()
-    touched = {action.resource for action in plan.actions if action.verb in ("create", "update", "start")}
+    touched = {action.resource for action in plan.actions if action.verb in ("create", "update", "start", "connect")}
     resources = [resource for resource in desired if resource.key in touched]
     stopped = {action.target for action in plan.actions if action.verb in ("stop", "remove")}
     gone = {action.target for action in plan.actions if action.verb == "remove" and action.phase is not Phase.FINAL}
     starting = {action.resource for action in plan.actions if action.verb == "start"}
+    taking = starting | {
+        action.resource for action in plan.actions if action.verb == "connect" and action.phase is Phase.SWITCH
+    }
     for resource in resources:
         if resource.kind is container.KIND and resource.key in starting:
             _check_ports(resource, stopped, world, mistakes)
             _check_reach(resource, desired, world, mistakes)
+        if resource.kind is container.KIND and resource.key in taking:
+            _check_addresses(resource, plan, world, mistakes)
         if resource.kind is network.KIND:
             _check_subnets(resource, gone, resources, world, mistakes)
     if any(option in resource.fields for resource in resources for option in ABOUT_ENGINE):
@@ -67,12 +72,12 @@ def _check_ports(resource: Resource, stopped: set[str], world: World, mistakes: 
         for summary in world.facts.get("listed") or ():
             if summary["Id"] in stopped or summary["Name"] == resource.name:
                 continue
-            held = [
+            there = [
                 item
                 for item in summary.get("Ports") or ()
                 if str(item.get("PublicPort")) == port and item.get("Type") == protocol
             ]
-            if any(overlap(ip, item.get("IP") or "") for item in held):
+            if any(overlap(ip, item.get("IP") or "") for item in there):
                 mistakes.add(
                     join(resource.place, "published_ports"),
                     f"port {port}/{protocol} is in use by the container {quote(summary['Name'])}; "
@@ -98,16 +103,43 @@ def _check_reach(resource: Resource, desired: Sequence[Resource], world: World, 
         )
 
 
+def _check_addresses(resource: Resource, plan: Plan, world: World, mistakes: Mistakes) -> None:
+    """A static address that another container has and keeps."""
+    freed = {
+        (action.target, action.payload.get("peer")) for action in plan.actions if action.verb in ("stop", "disconnect")
+    }
+    remade = {
+        action.resource[1] for action in plan.actions if action.verb == "remove" and action.resource[0] == "network"
+    }
+    for name, ip in sorted(held.wanted(resource)):
+        for summary in (world.facts.get("listed") or ()) if name and name not in remade else ():
+            settings = dig(summary, "NetworkSettings.Networks") or {}
+            there = settings.get(name) or {}
+            goes = {(summary["Id"], None), (summary["Id"], name)} & freed
+            if (
+                ip in (there.get("IPAddress"), there.get("GlobalIPv6Address"))
+                and summary["Name"] != resource.name
+                and not goes
+            ):
+                mistakes.add(
+                    join(resource.place, f"networks.{name}"),
+                    f"the address {ip} is in use by the container {quote(summary['Name'])}; choose another, or remove that one first",
+                )
+
+
 def _check_subnets(
     resource: Resource, going: set[str], others: Sequence[Resource], world: World, mistakes: Mistakes
 ) -> None:
     """Subnets of one engine must not overlap."""
+    wanted = {subnet for _nothing, subnet in resource.kind.wanted(resource)}
     taken = [
         (raw["Name"], block["Subnet"])
         for raw in world.facts.get("networks") or ()
-        if raw["Name"] != resource.name and raw["Id"] not in going
         for block in dig(raw, "IPAM.Config") or ()
+        # The plan waits for a subnet that a network gives up, if it is the very same.
         if block.get("Subnet")
+        and raw["Name"] != resource.name
+        and not (raw["Id"] in going and block["Subnet"] in wanted)
     ]
     taken += [
         (other.name, block["subnet"])

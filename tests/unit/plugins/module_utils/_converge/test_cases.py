@@ -79,6 +79,10 @@ def test_case(path: Path) -> None:
     assert found.text() == (case["plan"] or "").splitlines()
     if "steps" in case:
         assert [action.step for action in found.actions] == case["steps"]
+    by_id = {action.id: action.step for action in found.actions}
+    for step, needed in (case.get("needs") or {}).items():
+        (action,) = (item for item in found.actions if item.step == step)
+        assert set(needed) <= {by_id[need] for need in action.needs}
     if "notes" in case:
         assert list(found.notes) == case["notes"]
     if "orphaned" in case:
