@@ -73,6 +73,11 @@ class World:
     images: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def everything(self) -> tuple[Observed, ...]:
+        """All objects that are known, whatever they are to this run."""
+        return (*self.objects.values(), *self.orphans, *self.leftovers)
+
     def get(self, key: tuple) -> Observed | None:
         """Return the object of that key, None when it is absent."""
         return self.objects.get(tuple(key))

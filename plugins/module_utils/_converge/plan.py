@@ -308,8 +308,7 @@ class _Planner:
     def _remake(self, resource: Resource, observed: Observed, changes: list[Change], reason: Reason) -> None:
         """Two of its kind cannot stand side by side: peers step off, the object is made anew, peers come back."""
         attached = self.world.attached.get(resource.key, ())
-        known = (*self.world.objects.values(), *self.world.orphans, *self.world.leftovers)
-        peers = [item for item in known if item.kind.runs and item.called in attached]
+        peers = [item for item in self.world.everything if item.kind.runs and item.called in attached]
         strangers = sorted(set(attached) - {item.called for item in peers})
         strangers += sorted(item.called for item in peers if not item.ours and not self._will_adopt(item))
         if strangers or (attached and resource.kind.replace is Replace.NEVER):
@@ -524,8 +523,7 @@ class _Planner:
             for action in self.actions.values()
             if action.verb == "disconnect" and action.payload["peer"] == key[1]
         }
-        known = (*self.world.objects.values(), *self.world.orphans, *self.world.leftovers)
-        gone = {item.called for item in known if item.id in removed | off}
+        gone = {item.called for item in self.world.everything if item.id in removed | off}
         staying = set(self.world.attached.get(key, ())) - gone
         needing = {
             item.name
@@ -567,7 +565,7 @@ class _Planner:
     def _order_claims(self) -> None:
         """What only one can hold is taken when the one that has it has given it up."""
         freed: dict[tuple, list[str]] = {}
-        known = {item.id: item for item in (*self.world.objects.values(), *self.world.orphans, *self.world.leftovers)}
+        known = {item.id: item for item in self.world.everything}
         for action in self.actions.values():
             item = known.get(action.target)
             if item is not None and action.phase is Phase.SWITCH and action.verb in GIVING:

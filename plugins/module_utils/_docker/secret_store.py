@@ -28,7 +28,7 @@ class Store:
         self.here = engine.address.scheme == "unix"
         self.home = os.path.join(directory or DIRECTORY, part(project))
         self.folders: dict[str, set[str]] = {}  # what a container is removed by -> its directories
-        for item in (*world.objects.values(), *world.leftovers, *world.orphans):
+        for item in world.everything:
             for secret in read(item.raw).values():
                 self.folders.setdefault(item.id, set()).add(os.path.dirname(secret.source))
         self.seen = {folder for folders in self.folders.values() for folder in folders}
