@@ -171,8 +171,7 @@ class _Planner:
         return False
 
     def _converge(self, resource: Resource, observed: Observed) -> None:
-        changes = compare(resource, observed, self.world)
-        changes = self._image_in_this_run(resource, observed, changes)
+        changes = self._changes(resource, observed)
         reason = Reason.CHANGED
         if any(
             need.key in self.remade and not need.to_start and need.kind == resource.kind.name for need in resource.needs
@@ -192,8 +191,9 @@ class _Planner:
             )
         self._update(resource, observed, changes)
 
-    def _image_in_this_run(self, resource: Resource, observed: Observed, changes: list[Change]) -> list[Change]:
-        """An image that this run makes anew is a change, though the engine does not know it yet."""
+    def _changes(self, resource: Resource, observed: Observed) -> list[Change]:
+        """What differs; an image that this run makes anew is a change, though the engine does not know it yet."""
+        changes = compare(resource, observed, self.world)
         for option in resource.kind.fields:
             name = resource.fields.get(option.name)
             if (
@@ -345,7 +345,7 @@ class _Planner:
 
     def _connects_itself(self, wanted: Resource, observed: Observed, peer: str) -> bool:
         """Whether what is connected to a peer changes its connection in place in this run, and so needs no one to do it."""
-        changes = self._image_in_this_run(wanted, observed, compare(wanted, observed, self.world))
+        changes = self._changes(wanted, observed)
         if wanted.intent.get("recreate") or any(not change.in_place for change in changes) or peer not in wanted.peers:
             return False
         options = [wanted.kind.by_name[change.option] for change in changes if change.option]
