@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .action import Line, show
@@ -22,19 +22,20 @@ def report(plan: Plan, journal: Journal | None, kinds: Mapping[str, Kind]) -> di
 
     Without a journal (check mode) ``actions`` is what would be done; with one, what was done and how long it took.
     """
+    diffs = [diff(line, kinds) for line in plan.lines]
     done = None if journal is None else {entry.action.id for entry in journal.of(DONE)}
     return {
         "changed": bool(plan.lines) if journal is None else bool(journal.standing),
-        "plan_id": identity(plan, kinds),
+        "plan_id": identity(plan, diffs),
         "plan": plan.text(),
         "actions": actions(plan, journal),
         "steps": [action.step for action in plan.actions if done is None or action.id in done],
         "orphans": list(plan.orphans),
-        "diff": [diff(line, kinds) for line in plan.lines],
+        "diff": diffs,
     }
 
 
-def identity(plan: Plan, kinds: Mapping[str, Kind]) -> str:
+def identity(plan: Plan, diffs: Sequence[Mapping[str, Any]]) -> str:
     """The plan's ``plan_id``: two plans with one identity do the same to the same objects, for the same reasons.
 
     It is made from what the plan shows, masked as there, and from the IDs of the objects it is about: no secret can be guessed from it.
@@ -44,7 +45,7 @@ def identity(plan: Plan, kinds: Mapping[str, Kind]) -> str:
     from hashlib import sha256
 
     shown = [
-        [diff(line, kinds) for line in plan.lines],
+        diffs,
         [[action.verb, action.target, action.step] for action in plan.actions],
         plan.basis,
     ]
