@@ -39,15 +39,14 @@ REFERENCE = re.compile(
 IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 _LABEL = r"[a-zA-Z0-9_](?:[a-zA-Z0-9_-]*[a-zA-Z0-9_])?"
 PROTOCOLS = ("tcp", "udp", "sctp")
-SIGNALS = frozenset(
-    ["ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ"]
-) | {f"RT{edge}{step}" for edge, sign in (("MIN", "+"), ("MAX", "-")) for step in [""] + [f"{sign}{n}" for n in range(1, 16)]}  # fmt: skip
-# The same by their numbers from 1, and the second names of some (signal(7)).
+# Signals by their numbers from 1, and the second names of some (signal(7)).
 NUMBERED = [
     "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT",
     "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ]  # fmt: skip
 SECOND_NAMES = {"CLD": "CHLD", "IOT": "ABRT", "POLL": "IO"}
+REAL_TIME = {f"RT{edge}{step}" for edge, sign in (("MIN", "+"), ("MAX", "-")) for step in ("", *(f"{sign}{n}" for n in range(1, 16)))}  # fmt: skip
+SIGNALS = frozenset(NUMBERED) | frozenset(SECOND_NAMES) | REAL_TIME
 CAPABILITIES = frozenset(
     [
         "ALL",
