@@ -19,7 +19,7 @@ from .._converge.plan import Plan
 from . import container, held, image, network, sources, values
 from .engine import Engine
 from .snapshot import parallel
-from .spec import bindings, overlap
+from .spec import bindings, check_reach, overlap
 
 REFUSALS = (401, 403, 404)  # a registry's definite no; anything else is left to the pull
 PLUGINS = (
@@ -49,10 +49,11 @@ def check(engine: Engine, plan: Plan, desired: Sequence[Resource], world: World)
     taking = starting | {
         action.resource for action in plan.actions if action.verb == "connect" and action.phase is Phase.SWITCH
     }
+    internal = _internal(desired, world)
     for resource in resources:
         if resource.kind is container.KIND and resource.key in starting:
             _check_ports(resource, stopped, world, mistakes)
-            _check_reach(resource, desired, world, mistakes)
+            check_reach(resource, internal, mistakes)
         if resource.kind is container.KIND and resource.key in taking:
             _check_addresses(resource, plan, world, mistakes)
         if resource.kind is network.KIND:
@@ -86,21 +87,15 @@ def _check_ports(resource: Resource, stopped: set[str], world: World, mistakes: 
                 break
 
 
-def _check_reach(resource: Resource, desired: Sequence[Resource], world: World, mistakes: Mistakes) -> None:
-    """Engines do not publish the ports of a container that is on internal networks only, and do not say so."""
-    internal = {raw["Name"]: bool(raw.get("Internal")) for raw in world.facts.get("networks") or ()}
-    internal.update(
+def _internal(desired: Sequence[Resource], world: World) -> set[str]:
+    """Names of the networks that are internal when all is as desired."""
+    found = {raw["Name"]: bool(raw.get("Internal")) for raw in world.facts.get("networks") or ()}
+    found.update(
         (item.name, item.fields["internal"])
         for item in desired
         if item.kind is network.KIND and item.fields.get("internal") is not None
     )
-    mode = resource.fields.get("network_mode") or "bridge"
-    names = list(resource.fields.get("networks") or [mode])
-    if resource.fields.get("published_ports") and all(internal.get(name) for name in names):
-        mistakes.add(
-            join(resource.place, "published_ports"),
-            f"cannot be reached, for {', '.join(map(quote, names))} is internal; join a network that is not, or take them out",
-        )
+    return {name for name, internal in found.items() if internal}
 
 
 def _check_addresses(resource: Resource, plan: Plan, world: World, mistakes: Mistakes) -> None:

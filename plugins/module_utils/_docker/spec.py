@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -254,7 +254,9 @@ def _check_together(resources: Sequence[Resource], start_first: bool, mistakes: 
     _check_ports(containers, mistakes)
     networks = [resource for resource in resources if resource.kind is network.KIND]
     _check_addresses(containers, networks, mistakes)
-    _check_ways_in(containers, networks, mistakes)
+    inner = {item.name for item in networks if item.fields.get("internal")}
+    for resource in containers:
+        check_reach(resource, inner, mistakes)
 
 
 def _check_overlap(resource: Resource, mistakes: Mistakes) -> None:
@@ -355,16 +357,14 @@ def _reserved(resource: Resource) -> Iterable[tuple[str, str]]:
             )  # where none is said, engines take the first
 
 
-def _check_ways_in(containers: Sequence[Resource], networks: Sequence[Resource], mistakes: Mistakes) -> None:
-    """Engines publish nothing of a container whose networks are all internal, and do not say so."""
-    inner = {item.name for item in networks if item.fields.get("internal")}
-    for resource in containers:
-        joined = set(resource.fields.get("networks") or ()) or {resource.fields.get("network_mode") or ""}
-        if resource.fields.get("published_ports") and joined <= inner:
-            mistakes.add(
-                join(resource.place, "published_ports"),
-                f"cannot be reached, for its networks are all internal ({', '.join(sorted(joined))}); join one that is not, or take the ports out",
-            )
+def check_reach(resource: Resource, internal: Set[str], mistakes: Mistakes) -> None:
+    """Engines publish nothing of a container whose networks are all internal, and do not say so; ``internal`` names those that are."""
+    joined = set(resource.fields.get("networks") or ()) or {resource.fields.get("network_mode") or "bridge"}
+    if resource.fields.get("published_ports") and joined <= internal:
+        mistakes.add(
+            join(resource.place, "published_ports"),
+            f"cannot be reached, for its networks are all internal ({', '.join(sorted(joined))}); join one that is not, or take the ports out",
+        )
 
 
 def _warnings(resources: Sequence[Resource]) -> list[str]:
