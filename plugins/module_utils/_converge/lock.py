@@ -74,9 +74,13 @@ def _take(number: int, path: str) -> bool:
         return False
 
 
-def _ourselves() -> str:
+def user() -> str:
+    """The name of the user that we are, or the number of one that has no name."""
     try:
-        user = getpass.getuser()
+        return getpass.getuser()
     except (KeyError, OSError):
-        user = f"uid {os.getuid()}"
-    return f"process {os.getpid()} ({user}) since {time.strftime('%Y-%m-%d %H:%M:%S %Z')}"
+        return f"uid {os.getuid()}"
+
+
+def _ourselves() -> str:
+    return f"process {os.getpid()} ({user()}) since {time.strftime('%Y-%m-%d %H:%M:%S %Z')}"

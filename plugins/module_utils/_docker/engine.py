@@ -12,7 +12,6 @@ import errno
 import http.client
 import importlib.util
 import json
-import os
 import socket
 import ssl
 import subprocess
@@ -311,8 +310,10 @@ class Engine:
                 f"the engine at {url} did not answer {method} {path} within {self.address.timeout:g} s; it may be busy or stuck; raise timeout, or look at its log"
             )
         if isinstance(error, PermissionError):
+            from .._converge.lock import user  # here, for only this failure needs it
+
             return EngineError(
-                f"no permission to use the engine at {url} as {_user()}; use become: true, or put the user into the group that owns the socket"
+                f"no permission to use the engine at {url} as {user()}; use become: true, or put the user into the group that owns the socket"
             )
         if isinstance(error, ssl.SSLError):
             return EngineError(
@@ -406,15 +407,6 @@ def _flat(value: Any) -> str:
 def _sentence(error: Exception) -> str:
     text = getattr(error, "strerror", None) or getattr(error, "reason", None) or str(error) or type(error).__name__
     return str(text).rstrip(".")
-
-
-def _user() -> str:
-    import getpass  # here, for only a failure needs it
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
 
 
 def path(*parts: str) -> str:
