@@ -57,13 +57,14 @@ class Chain:
             undo=("rename", back, f"rename {kind} {after} back to {before}", {"name": before}),
         )  # fmt: skip
 
-    def stop(self, observed: Observed, words: str, timeout: int | None) -> None:
-        """Stop a running object; undone by starting it."""
+    def stop(self, observed: Observed, words: str) -> None:
+        """Stop a running object, which has its own time for it; undone by starting it."""
         if observed.status == "paused":
             which = f"{observed.kind.name} {observed.called}"
             self.add("unpause", observed.id, f"unpause {which}", {}, undo=("pause", observed.id, f"pause {which}", {}))
-        back = ("resume", observed.id, f"start {observed.kind.name} {observed.called} again", {"timeout": timeout})
-        self.add("stop", observed.id, words, {"timeout": timeout}, undo=back)
+        grace = {"grace": observed.kind.grace(observed)}
+        back = ("resume", observed.id, f"start {observed.kind.name} {observed.called} again", grace)
+        self.add("stop", observed.id, words, grace, undo=back)
 
     def connect(self, kind: Kind, peer: str, target: str, settings: Mapping, called: str = "") -> None:
         """Connect an object of a kind to a peer; undone by disconnecting it."""

@@ -58,6 +58,10 @@ def _unconnected(*_args: Any) -> Mapping:
     return {}
 
 
+def _at_once(*_args: Any) -> float:
+    return 0.0
+
+
 def _unchanged(document: dict, *_args: Any) -> dict:
     return document
 
@@ -75,6 +79,7 @@ class Kind:
     - ``runs``: objects of this kind are started and stopped.
     - ``carry(document, observed)``: what a replacement takes over from the old object (anonymous volumes).
     - ``endpoint(observed, peer)``: the settings with which an object is connected to a peer, as a connect takes them.
+    - ``grace(observed)``: seconds the object is given to end when it is told to.
     - ``wanted(resource)`` and ``held(observed)``: what only one can hold at a time, as (peer or nothing, what): who takes it waits for
       who gives it up.
     - ``complete(document, observed)``: fields the engine wants beside those that change in an update.
@@ -95,6 +100,7 @@ class Kind:
     carry: Callable[..., dict] = _unchanged
     endpoint: Callable[..., Mapping] = _unconnected
     complete: Callable[..., dict] = _unchanged
+    grace: Callable[..., float] = _at_once
     wanted: Callable[..., Iterable[tuple]] = _nothing
     held: Callable[..., Iterable[tuple]] = _nothing
     fields: tuple[Option, ...] = field(init=False, repr=False, compare=False, default=())

@@ -287,7 +287,7 @@ class _Planner:
             chain.rename(observed.id, observed.called, aside)
         chain.rename(beside, beside, name)
         if observed.running:
-            chain.stop(observed, f"stop {kind} {aside}", resource.intent.get("stop_timeout"))
+            chain.stop(observed, f"stop {kind} {aside}")
         if runs and not overlaps:
             self._start(chain, resource, name)
         self.turns.append(chain.ids[-1])
@@ -441,9 +441,7 @@ class _Planner:
                 return changed(observed.status or "stopped", after)
             if state == "restarted" or (state == "healthy" and observed.health == "unhealthy"):
                 self._take_turn(chain)
-                chain.add(
-                    "restart", observed.id, f"restart {kind} {name}", {"timeout": resource.intent.get("stop_timeout")}
-                )
+                chain.add("restart", observed.id, f"restart {kind} {name}", {"grace": resource.kind.grace(observed)})
                 self._wait(chain, resource, observed.id)
                 self.turns.append(chain.ids[-1])
                 reason = Reason.REQUESTED if state == "restarted" else Reason.DRIFTED
@@ -453,7 +451,7 @@ class _Planner:
             if state == "healthy" and observed.health == "starting":
                 self._wait(chain, resource, observed.id)
         elif state == "stopped" and observed.running:
-            chain.stop(observed, f"stop {kind} {name}", resource.intent.get("stop_timeout"))
+            chain.stop(observed, f"stop {kind} {name}")
             return changed(observed.status, "stopped")
         return []
 
@@ -474,7 +472,7 @@ class _Planner:
         chain = Chain(self.actions, observed)
         chain.phase = Phase.SWITCH
         if observed.kind.runs and observed.running:
-            chain.stop(observed, f"stop {observed.kind.name} {observed.called}", (intent or {}).get("stop_timeout"))
+            chain.stop(observed, f"stop {observed.kind.name} {observed.called}")
         self._remove(chain, observed, observed.called, force=bool((intent or {}).get("force")))
         self._finish(chain, Line(Symbol.REMOVE, observed.key, reason, before={"id": observed.id}))
 
@@ -617,7 +615,7 @@ class _Planner:
             target,
             f"start {kind} {resource.name}",
             {},
-            undo=("stop", target, f"stop {kind} {resource.name}", {"timeout": 1}),
+            undo=("stop", target, f"stop {kind} {resource.name}", {"timeout": 1, "grace": 1}),
         )
         self._wait(chain, resource, target)
 

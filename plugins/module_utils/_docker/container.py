@@ -17,6 +17,7 @@ from .._converge.secret import looks_secret
 from . import fields, held, secret_files, values
 
 RESTART = ("no", "on-failure", "always", "unless-stopped")
+STOP_TIMEOUT = 10.0  # seconds: the engine's own, for a container that was made without one
 STATES = ("present", "started", "stopped", "healthy", "restarted", "absent")
 
 NETWORK_OPTIONS = (
@@ -296,6 +297,11 @@ def _carry(document: dict, observed: Any) -> dict:
     return document
 
 
+def _grace(observed: Any) -> float:
+    said = dig(observed.raw, "Config.StopTimeout")
+    return STOP_TIMEOUT if said is None else float(said)
+
+
 def _complete(document: dict, observed: Any) -> dict:
     """An update must carry both halves of a restart policy, and swap beside memory, for which the engine knows no default here."""
     host = document.get("HostConfig", {})
@@ -327,4 +333,5 @@ KIND = Kind(
     complete=_complete,
     wanted=held.wanted,
     held=held.held,
+    grace=_grace,
 )

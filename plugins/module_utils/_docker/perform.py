@@ -21,7 +21,6 @@ from .engine import Engine, path, sdk
 from .secret_store import Store
 from .watch import Watch
 
-STOP_TIMEOUT = 10.0  # seconds: the engine's own
 SLOW = 600.0  # seconds without any sign of progress before a pull, build, load or push is given up
 NETWORK_FIELDS = ("Name", "Driver", "Internal", "Attachable", "Ingress", "IPAM", "EnableIPv6", "Options", "Labels")
 
@@ -40,7 +39,7 @@ class Performer:
             ("container", "start"): lambda a: self._post(a, "start"),
             ("container", "stop"): self._stop,
             ("container", "resume"): self._resume,
-            ("container", "restart"): self._restart,
+            ("container", "restart"): lambda a: self._end(a, "restart"),
             ("container", "pause"): lambda a: self._post(a, "pause"),
             ("container", "unpause"): lambda a: self._post(a, "unpause"),
             ("container", "update"): self._update,
@@ -101,24 +100,14 @@ class Performer:
                 return None
             raise
 
-    def _restart(self, action: Action) -> Any:
-        return self._end(action, "restart")
-
     def _end(self, action: Action, verb: str) -> Any:
         """A call in which the engine waits for a container to end."""
         query = {"t": action.payload.get("timeout")}
-        return self._post(action, verb, query=query, patience=self._stop_timeout(action))
-
-    def _stop_timeout(self, action: Action) -> float:
-        """Seconds the engine gives a container to end: what we say, else what the container was made with, else its own."""
-        said = action.payload.get("timeout")
-        if said is None:
-            said = dig(self.engine.get(path("containers", action.target, "json")), "Config.StopTimeout")
-        return STOP_TIMEOUT if said is None else float(said)
+        return self._post(action, verb, query=query, patience=action.payload["grace"])
 
     def _resume(self, action: Action) -> Any:
         """Start what was stopped. A stop whose end nobody saw may still be under way, and would end what is started too soon."""
-        deadline = time.monotonic() + self._stop_timeout(action) + 1
+        deadline = time.monotonic() + action.payload["grace"] + 1
         while self._runs(action.target) and time.monotonic() < deadline and self._stopping(action.target):
             time.sleep(0.1)
         return self._post(action, "start")
