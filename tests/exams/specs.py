@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .exam import Dice
@@ -573,14 +573,16 @@ def _swap_places(dice: Dice, after: dict) -> None:
                     item[option] = value
 
 
+def _come_or_go(dice: Dice, items: list[dict], names: Sequence[str], make: Callable[[Dice, str], dict]) -> list[dict]:
+    """The items less one of these names, or with a new one of it."""
+    name = dice.choice(names)
+    left = [item for item in items if item["name"] != name]
+    return left if len(left) < len(items) else [*items, make(dice, name)]
+
+
 def _networks(dice: Dice, after: dict) -> None:
     """A network comes or goes."""
-    names = [item["name"] for item in after["networks"]]
-    name = dice.choice(NETWORKS)
-    if name in names:
-        after["networks"] = [item for item in after["networks"] if item["name"] != name]
-    else:
-        after["networks"].append(network(dice, name))
+    after["networks"] = _come_or_go(dice, after["networks"], NETWORKS, network)
 
 
 def _membership(dice: Dice, after: dict) -> None:
@@ -638,12 +640,7 @@ def _images(dice: Dice, after: dict) -> None:
 
 def _volumes(dice: Dice, after: dict) -> None:
     """A volume comes or goes (from the list; its data stays), or is mounted elsewhere."""
-    names = [item["name"] for item in after["volumes"]]
-    name = dice.choice(VOLUMES)
-    if name in names:
-        after["volumes"] = [item for item in after["volumes"] if item["name"] != name]
-    else:
-        after["volumes"].append(volume(dice, name))
+    after["volumes"] = _come_or_go(dice, after["volumes"], VOLUMES, volume)
     for item in after["containers"]:
         if dice.likely(0.5):
             item["volumes"] = [_volume_line(dice) for _ in range(dice.randint(1, 3))]

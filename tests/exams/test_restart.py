@@ -99,30 +99,29 @@ def test_a_restart_between_two_reads_is_waited_for(run: Task, path: str) -> None
     settled(run, replaced(2), ("web",))
 
 
-@pytest.mark.parametrize("nth", range(1, 7) if WHOLE else [3, 5])
-def test_a_restart_in_the_middle_of_a_replacement(run: Task, nth: int) -> None:
-    run("containers", **published(1)).ok()
+def struck(run: Task, old: dict, new: dict, nth: int) -> tuple[Result, list[str]]:
+    """What a run returns whose nth mutating call meets a restart of the daemon, and what runs then."""
+    run("containers", **old).ok()
     restart = Restart(run.engine, 0.5)
     run.proxy.fault("call", restart, mutating=True, nth=nth)
-    result = run("containers", **published(2))
+    result = run("containers", **new)
     restart.wait()
     readable(result)
+    return result, sorted(name for item in run.engine.api("GET", "/containers/json") for name in item["Names"])
+
+
+@pytest.mark.parametrize("nth", range(1, 7) if WHOLE else [3, 5])
+def test_a_restart_in_the_middle_of_a_replacement(run: Task, nth: int) -> None:
+    result, running = struck(run, published(1), published(2), nth)
     assert result.failed or nth == 6
-    running = [name for item in run.engine.api("GET", "/containers/json") for name in item["Names"]]
     assert running == ["/web"], f"{running}: {result.msg}"
     settled(run, published(2), ("web",))
 
 
 @pytest.mark.parametrize("nth", [1, 4, 5, 7] if WHOLE else [5])
 def test_a_restart_in_the_middle_of_a_remade_network(run: Task, nth: int) -> None:
-    run("containers", **remade(1)).ok()
-    restart = Restart(run.engine, 0.5)
-    run.proxy.fault("call", restart, mutating=True, nth=nth)
-    result = run("containers", **remade(2))
-    restart.wait()
-    readable(result)
+    result, running = struck(run, remade(1), remade(2), nth)
     assert result.failed
-    running = sorted(name for item in run.engine.api("GET", "/containers/json") for name in item["Names"])
     assert running == ["/api", "/store", "/web"]
     settled(run, remade(2), ("api", "store", "web"))
 
