@@ -24,7 +24,11 @@ SHOWN = 5  # failed examples whose story is told in full
 
 
 class Dice(random.Random):
-    """Random numbers that depend on a text only, and a few ways to throw them."""
+    """Random numbers that depend on a text only, and a few ways to throw them; ``volumes`` are those it has thrown."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.volumes: dict[str, dict] = {}
 
     def likely(self, chance: float) -> bool:
         """True in this share of throws."""

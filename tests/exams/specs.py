@@ -250,8 +250,9 @@ def network(dice: Dice, name: str) -> dict:
 
 
 def volume(dice: Dice, name: str) -> dict:
-    """One volume."""
-    return _thrown(dice, VOLUME_OPTIONS, name)
+    """One volume. In one example a name always means the same volume: another would be refused, for it would lose data."""
+    known = dice.volumes.setdefault(name, _thrown(dice, VOLUME_OPTIONS, name))
+    return copy.deepcopy(known)
 
 
 def spec(dice: Dice, most: int = 4) -> dict[str, Any]:
