@@ -9,10 +9,11 @@ from typing import Any
 
 from ._converge.option import Option, dig
 from ._converge.ownership import PROJECT
-from ._docker import describe
+from ._docker import connection, describe
 from ._docker.engine import Engine, path
+from ._docker.session import address
 from ._docker.snapshot import parallel
-from ._module import SlipwayModule, read_connection, read_params, run
+from ._module import SlipwayModule, read_params, run
 
 NAME = Option("name", "str")
 OF_PROJECT = Option("project", "str")
@@ -58,8 +59,8 @@ def _read(kind: str, options: Sequence[Option], listing: Listing) -> None:
     plural = kind + "s"
 
     def work(module: SlipwayModule) -> None:
-        params = read_params(options, module.given())
-        with Engine(read_connection(module.given())) as engine:
+        params = read_params((*options, *connection.OPTIONS), module.given())
+        with Engine(address(module.given())) as engine:
 
             def inspect(name: str) -> Any:
                 parts = (plural, name) if kind in ("network", "volume") else (plural, name, "json")
@@ -76,7 +77,7 @@ def _read(kind: str, options: Sequence[Option], listing: Listing) -> None:
             found = parallel([lambda name=name: inspect(name) for name in names]) if names else []
             module.leave(changed=False, **{plural: [_shown(item) for item in found if item is not None]})
 
-    run(options, work)
+    run((*options, *connection.OPTIONS), work)
 
 
 def _shown(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,10 +88,10 @@ def engine() -> None:
     """The main() of engine_info."""
 
     def work(module: SlipwayModule) -> None:
-        with Engine(read_connection(module.given())) as connected:
+        with Engine(address(module.given())) as connected:
             module.leave(changed=False, engine=_facts(connected, connected.get("/info")))
 
-    run(ENGINE, work)
+    run((*ENGINE, *connection.OPTIONS), work)
 
 
 def _facts(connected: Engine, info: Mapping[str, Any]) -> dict[str, Any]:

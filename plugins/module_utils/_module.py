@@ -14,18 +14,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 from . import _archive  # noqa: F401 - before the others, which it makes faster
 from ._converge.desired import Mistakes, convert_options
-from ._converge.errors import EngineError, SlipwayError, SpecError
+from ._converge.errors import EngineError, MissingLibrary, SlipwayError, SpecError
 from ._converge.journal import UNDONE
 from ._converge.kind import Kind
-from ._converge.observed import World
 from ._converge.option import Option, argument_spec
-from ._converge.plan import ROLLBACK, Plan, plan
+from ._converge.plan import ROLLBACK, Plan
+from ._converge.provider import Provider, Session, Task
 from ._converge.report import failure, report
 from ._converge.secret import SHORTEST, hide, mask
-from ._docker import connection, describe, spec
-from ._docker.engine import Engine, MissingLibrary
-from ._docker.snapshot import snapshot
-from ._docker.spec import Task
 
 
 class SlipwayModule(AnsibleModule):
@@ -78,14 +74,11 @@ def unshown(options: Sequence[Option], params: Any) -> Iterator[str]:
 
 def run(options: Sequence[Option], work: Callable[[SlipwayModule], None]) -> None:
     """Make the module, do its work, and turn every failure into one message."""
-    module = SlipwayModule((*options, *connection.OPTIONS))
+    module = SlipwayModule(options)
     try:
         work(module)
     except MissingLibrary as error:
-        module.fail(
-            f"the Docker SDK for Python is not there for {sys.executable} ({error}); install python3-docker (the role slipway.docker.engine does), "
-            f"or `pip install docker` there, or set ansible_python_interpreter to a Python that has it"
-        )
+        module.fail(f"{error.library} is not there for {sys.executable} ({error.why}); {error.way_out}")
     except SlipwayError as error:
         module.fail(str(error), **({"mistakes": error.mistakes} if isinstance(error, SpecError) else {}))
     except Exception as error:  # a user should read a sentence even where we were wrong
@@ -96,47 +89,41 @@ def run(options: Sequence[Option], work: Callable[[SlipwayModule], None]) -> Non
         )
 
 
-def read_connection(params: Mapping[str, Any]) -> connection.Address:
-    """The engine's address from a task's options."""
-    mistakes = Mistakes()
-    rows = {name: option for option in connection.OPTIONS for name in (option.name, *option.aliases)}
-    values = convert_options(
-        connection.OPTIONS, {key: value for key, value in params.items() if key in rows}, "", mistakes
-    )
-    if mistakes:
-        raise SpecError(mistakes.lines)
-    return connection.resolve(values)
-
-
 def read_params(options: Sequence[Option], params: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a read-only module, as their rows have them."""
     mistakes = Mistakes()
-    values = convert_options((*options, *connection.OPTIONS), params, "", mistakes)
+    values = convert_options(options, params, "", mistakes)
     if mistakes:
         raise SpecError(mistakes.lines)
     return values
 
 
-def converge(module: SlipwayModule, task: Task) -> None:
+def converge(module: SlipwayModule, provider: Provider, task: Task) -> None:
     """Plan, and unless in check mode apply; exit with the report.
 
     What only a change needs is imported where a change begins: a run that finds nothing to do is over sooner.
     """
     told = Told()
-    with Engine(read_connection(module.given())) as engine:
+    with provider.open(module.given()) as session:
         try:
-            planned, world = _look(engine, task)
+            seen = session.look(task)
         except SpecError:
             if module.check_mode:
                 raise
-            planned = None  # another run may be in the middle of its work; what is seen under the lock counts
-        if planned is None or (planned.actions and not module.check_mode):
-            planned, world, result = _change(module, engine, task, told)
+            seen = None  # another run may be in the middle of its work; what is seen under the lock counts
+        if seen is None or (seen[0].actions and not module.check_mode):
+            planned, world, result = _change(module, session, task, told)
         else:
-            result = foretold(task, planned)
-        for warning in _warnings(task, planned, world):
+            planned, world = seen
+            result = foretold(session, task, planned)
+        for warning in (
+            *task.warnings,
+            *planned.notes,
+            *session.warnings(world),
+            *_orphan_warnings(task, planned.orphans),
+        ):
             module.warn(warning)
-        module.leave(**result, resources=describe.resources(world, [resource.key for resource in task.desired]))
+        module.leave(**result, resources=session.describe(world, [resource.key for resource in task.desired]))
 
 
 class Told:
@@ -155,19 +142,9 @@ class Told:
         self.run.interrupt(words)
 
 
-def _look(engine: Engine, task: Task) -> tuple[Plan, World]:
-    world = snapshot(engine, task.desired, task.policy)
-    planned = plan(task.desired, world, task.policy)
-    if planned.actions:
-        from ._docker import precheck
-
-        precheck.check(engine, planned, task.desired, world)
-    return planned, world
-
-
-def foretold(task: Task, planned: Plan) -> dict[str, Any]:
+def foretold(session: Session, task: Task, planned: Plan) -> dict[str, Any]:
     """The report before anything is done; raises SlipwayError when another plan was approved."""
-    result = report(planned, None, spec.KINDS)
+    result = report(planned, None, session.kinds)
     approved = task.settings.get("plan_id")
     if approved and planned and result["plan_id"] != approved:
         lines = "\n".join(result["plan"])
@@ -178,34 +155,32 @@ def foretold(task: Task, planned: Plan) -> dict[str, Any]:
     return result
 
 
-def _change(module: SlipwayModule, engine: Engine, task: Task, told: Told) -> tuple[Plan, World, dict[str, Any]]:
+def _change(module: SlipwayModule, session: Session, task: Task, told: Told) -> tuple[Plan, Any, dict[str, Any]]:
     """Hold the lock, look again, for another run may have been at work, and carry out the plan."""
     from ._converge.lock import locked
 
-    with locked(engine.identity, task.policy.project, patience=task.settings["lock_timeout"]):
-        planned, world = _look(engine, task)
-        result = foretold(task, planned)
+    with locked(session.identity, task.policy.project, patience=task.settings["lock_timeout"]):
+        planned, world = session.look(task)
+        result = foretold(session, task, planned)
         if planned.actions:
-            result = carry_out(module, engine, task, planned, world, told)
+            result = carry_out(module, session, task, planned, world, told)
             try:
-                world = snapshot(engine, task.desired, task.policy)
+                world = session.snapshot(task)
             except EngineError as error:
                 module.warn(
-                    f"all was done; resources shows how it was before, for the engine could not be asked again: {error}"
+                    f"all was done; resources shows how it was before, for the {session.called} could not be asked again: {error}"
                 )
     return planned, world, result
 
 
 def carry_out(
-    module: SlipwayModule, engine: Engine, task: Task, planned: Plan, world: World, told: Told
+    module: SlipwayModule, session: Session, task: Task, planned: Plan, world: Any, told: Told
 ) -> dict[str, Any]:
     """Carry out a plan; fails the module, with the report, when it could not be carried out to its end."""
     from ._converge.apply import Run
-    from ._docker.perform import Performer
-    from ._docker.secret_store import Store
 
     settings = task.settings
-    perform = Performer(engine, Store(engine, task.policy.project, settings.get("secrets_dir"), world))
+    perform = session.performer(task, world)
     on_failure = settings.get("on_failure") or ROLLBACK
     run = told.run = Run(
         perform,
@@ -217,23 +192,11 @@ def carry_out(
     journal = run(planned.actions)
     if not journal.unreachable:
         perform.tidy()
-    result = report(planned, journal, spec.KINDS)
+    result = report(planned, journal, session.kinds)
     if not journal.whole:
         undone = [entry.action.step for entry in journal.of(UNDONE)]
         module.fail(failure(journal, on_failure), **result, undone=undone)
     return result
-
-
-def _warnings(task: Task, planned: Plan, world: World) -> list[str]:
-    return [*task.warnings, *planned.notes, *_registry_warnings(world), *_orphan_warnings(task, planned.orphans)]
-
-
-def _registry_warnings(world: World) -> list[str]:
-    return [
-        f"the registry could not be asked for {reference}, so the image that is here counts: {why}"
-        for reference, why in (world.facts.get("unasked") or {}).items()
-        if ("image", reference) in world.objects
-    ]
 
 
 def _orphan_warnings(task: Task, orphans: Sequence[str]) -> list[str]:
@@ -241,16 +204,17 @@ def _orphan_warnings(task: Task, orphans: Sequence[str]) -> list[str]:
         return []
     names = ", ".join(orphans)
     return [
-        f"orphans of the project {task.policy.project}, which nothing declares any more: {names}; orphans: remove takes containers and networks away"
+        f"orphans of the project {task.policy.project}, which nothing declares any more: {names}; orphans: remove takes away what holds no data"
     ]
 
 
-def converge_one(kind: Kind, own: Sequence[Option]) -> None:
+def converge_one(provider: Provider, kind: Kind, own: Sequence[Option]) -> None:
     """The main() of a module for one object: a list of one."""
-    options = (*kind.options, *own)
-    run(options, lambda module: converge(module, spec.read_one(kind, own, module.given(), connection.OPTIONS)))
+    options = (*kind.options, *own, *provider.connection)
+    run(options, lambda module: converge(module, provider, provider.read_one(kind, own, module.given())))
 
 
-def converge_lists() -> None:
-    """The main() of the module for a whole application."""
-    run(spec.TASK, lambda module: converge(module, spec.read_lists(module.given(), connection.OPTIONS)))
+def converge_lists(provider: Provider) -> None:
+    """The main() of a module for many objects."""
+    options = (*provider.task, *provider.connection)
+    run(options, lambda module: converge(module, provider, provider.read_lists(module.given())))

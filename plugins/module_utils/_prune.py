@@ -7,38 +7,41 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from ._converge.plan import Policy
-from ._docker import prune
+from ._converge.provider import Task
+from ._docker import connection, prune
 from ._docker.engine import Engine
-from ._docker.spec import Task
-from ._module import SlipwayModule, Told, carry_out, foretold, read_connection, read_params, run
+from ._docker.session import EngineSession, address
+from ._module import SlipwayModule, Told, carry_out, foretold, read_params, run
+
+OPTIONS = (*prune.OPTIONS, *connection.OPTIONS)
 
 
 def main() -> None:
     """Remove what nothing uses any more."""
-    run(prune.OPTIONS, _prune)
+    run(OPTIONS, _prune)
 
 
 def _prune(module: SlipwayModule) -> None:
-    asked = read_params(prune.OPTIONS, module.given())
+    asked = read_params(OPTIONS, module.given())
     task = Task([], Policy(project=asked.get("project") or "default"), asked, [])
     told = Told()
-    with Engine(read_connection(module.given())) as engine:
-        found = prune.find(engine, asked)
+    with EngineSession(Engine(address(module.given()))) as session:
+        found = prune.find(session.engine, asked)
         planned, _world = found.planned()
         if planned and not module.check_mode:
-            result = _remove(module, engine, task, found, told)
+            result = _remove(module, session, task, found, told)
         else:
-            result = foretold(task, planned)
+            result = foretold(session, task, planned)
         module.leave(**result)
 
 
-def _remove(module: SlipwayModule, engine: Engine, task: Task, found: prune.Found, told: Told) -> dict:
+def _remove(module: SlipwayModule, session: EngineSession, task: Task, found: prune.Found, told: Told) -> dict:
     """Hold the lock of each project that loses something, look again at these, and carry out the plan."""
     from ._converge.lock import locked
 
     with ExitStack() as held:
         for project in sorted(found.projects):
-            held.enter_context(locked(engine.identity, project, patience=task.settings["lock_timeout"]))
-        planned, world = prune.find(engine, task.settings, found.projects).planned()
-        result = foretold(task, planned)
-        return carry_out(module, engine, task, planned, world, told) if planned else result
+            held.enter_context(locked(session.identity, project, patience=task.settings["lock_timeout"]))
+        planned, world = prune.find(session.engine, task.settings, found.projects).planned()
+        result = foretold(session, task, planned)
+        return carry_out(module, session, task, planned, world, told) if planned else result

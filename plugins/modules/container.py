@@ -114,6 +114,7 @@ resources:
 """
 
 from ansible_collections.slipway.docker.plugins.module_utils._docker import container, spec
+from ansible_collections.slipway.docker.plugins.module_utils._docker.session import DOCKER
 from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
 
 OPTIONS = (spec.PROJECT, spec.ADOPT, *spec.RUN, *spec.GUARD)
@@ -121,7 +122,7 @@ OPTIONS = (spec.PROJECT, spec.ADOPT, *spec.RUN, *spec.GUARD)
 
 def main() -> None:
     """Converge one container."""
-    converge_one(container.KIND, OPTIONS)
+    converge_one(DOCKER, container.KIND, OPTIONS)
 
 
 if __name__ == "__main__":

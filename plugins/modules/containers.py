@@ -158,12 +158,13 @@ resources:
   type: dict
 """
 
+from ansible_collections.slipway.docker.plugins.module_utils._docker.session import DOCKER
 from ansible_collections.slipway.docker.plugins.module_utils._module import converge_lists
 
 
 def main() -> None:
     """Converge a whole application in one call."""
-    converge_lists()
+    converge_lists(DOCKER)
 
 
 if __name__ == "__main__":

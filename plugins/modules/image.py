@@ -108,12 +108,13 @@ resources:
 """
 
 from ansible_collections.slipway.docker.plugins.module_utils._docker import image, spec
+from ansible_collections.slipway.docker.plugins.module_utils._docker.session import DOCKER
 from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
 
 
 def main() -> None:
     """Converge one image."""
-    converge_one(image.KIND, spec.GUARD)
+    converge_one(DOCKER, image.KIND, spec.GUARD)
 
 
 if __name__ == "__main__":

@@ -95,6 +95,7 @@ resources:
 """
 
 from ansible_collections.slipway.docker.plugins.module_utils._docker import network, spec
+from ansible_collections.slipway.docker.plugins.module_utils._docker.session import DOCKER
 from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
 
 OPTIONS = (spec.PROJECT, spec.ADOPT, *spec.GUARD)
@@ -102,7 +103,7 @@ OPTIONS = (spec.PROJECT, spec.ADOPT, *spec.GUARD)
 
 def main() -> None:
     """Converge one network."""
-    converge_one(network.KIND, OPTIONS)
+    converge_one(DOCKER, network.KIND, OPTIONS)
 
 
 if __name__ == "__main__":

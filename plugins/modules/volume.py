@@ -104,6 +104,7 @@ resources:
 
 from ansible_collections.slipway.docker.plugins.module_utils._converge.option import Option
 from ansible_collections.slipway.docker.plugins.module_utils._docker import spec, volume
+from ansible_collections.slipway.docker.plugins.module_utils._docker.session import DOCKER
 from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
 
 OPTIONS = (spec.PROJECT, spec.ADOPT, *spec.GUARD, Option("destroy", "bool", default=False))
@@ -111,7 +112,7 @@ OPTIONS = (spec.PROJECT, spec.ADOPT, *spec.GUARD, Option("destroy", "bool", defa
 
 def main() -> None:
     """Converge one volume."""
-    converge_one(volume.KIND, OPTIONS)
+    converge_one(DOCKER, volume.KIND, OPTIONS)
 
 
 if __name__ == "__main__":

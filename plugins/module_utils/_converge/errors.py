@@ -34,3 +34,11 @@ class EngineError(SlipwayError):
 
 class EngineLost(EngineError):
     """The connection could not be made, or broke before the answer was whole."""
+
+
+class MissingLibrary(SlipwayError):
+    """A library is not there for this Python: ``library`` in words, ``why``, and the ``way_out``."""
+
+    def __init__(self, library: str, why: str, way_out: str) -> None:
+        self.library, self.why, self.way_out = library, why, way_out
+        super().__init__(f"{library} is not there ({why}); {way_out}")

@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import quote as escape
 from urllib.parse import urlencode
 
-from .._converge.errors import EngineError, EngineLost, SlipwayError
+from .._converge.errors import EngineError, EngineLost, MissingLibrary
 from .connection import Address
 
 # https://docs.docker.com/reference/api/engine/version-history/
@@ -33,8 +33,13 @@ READS = ("GET", "HEAD")
 PATIENCE = 30.0  # seconds for an engine that was there to come back: as long as a daemon takes to restart
 
 
-class MissingLibrary(SlipwayError):
-    """The Docker SDK for Python is not there."""
+def _missing(why: str) -> MissingLibrary:
+    return MissingLibrary(
+        "the Docker SDK for Python",
+        why,
+        "install python3-docker (the role slipway.docker.engine does), or `pip install docker` there, "
+        "or set ansible_python_interpreter to a Python that has it",
+    )
 
 
 def sdk() -> Any:
@@ -42,7 +47,7 @@ def sdk() -> Any:
     try:
         import docker
     except ImportError as error:
-        raise MissingLibrary(str(error)) from None
+        raise _missing(str(error)) from None
     return docker
 
 
@@ -103,7 +108,7 @@ class Engine:
 
     def __init__(self, address: Address) -> None:
         if importlib.util.find_spec(LIBRARY) is None:
-            raise MissingLibrary("no module named docker")
+            raise _missing("no module named docker")
         self.address = address
         self._local = threading.local()
         self._open: list[http.client.HTTPConnection] = []

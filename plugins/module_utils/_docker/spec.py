@@ -15,6 +15,7 @@ from .._converge.errors import SpecError
 from .._converge.kind import Kind
 from .._converge.option import Option
 from .._converge.plan import ASIDE, BESIDE, ON_FAILURE, ORDERS, START_FIRST, Policy
+from .._converge.provider import Task
 from . import container, image, network, secret_files, values, volume
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (image.KIND, network.KIND, volume.KIND, container.KIND)}
@@ -49,18 +50,6 @@ TASK = (
     *GUARD,
     *(Option(plural, "list", elements="dict", suboptions=kind.options) for plural, kind in LISTS.items()),
 )
-
-
-class Task:
-    """What a task asks for: ``desired`` resources, the ``policy``, ``settings`` of the run and ``warnings`` to give."""
-
-    def __init__(
-        self, desired: Sequence[Resource], policy: Policy, settings: Mapping[str, Any], warnings: Sequence[str]
-    ) -> None:
-        self.desired = list(desired)
-        self.policy = policy
-        self.settings = settings
-        self.warnings = list(warnings)
 
 
 def read_lists(params: Mapping[str, Any], connection: Sequence[Option]) -> Task:
