@@ -46,7 +46,9 @@ class Chain:
         """Append an action that a kind asked for itself."""
         name = self.resource[1]
         undo = (step.undo[0], name, step.undo[1], step.undo[2]) if step.undo else None
+        usual, self.phase = self.phase, self.phase if step.phase is None else step.phase
         self.add(step.verb, name, step.words, step.payload, undo=undo)
+        self.phase = usual
 
     def rename(self, target: str, before: str, after: str) -> None:
         """Give an object another name; ``target`` is how the engine finds it now."""

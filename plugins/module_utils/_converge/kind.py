@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Callable
 
+from .action import Phase
 from .option import Option, same
 
 
@@ -18,6 +19,7 @@ class Replace(Enum):
     BESIDE = "beside"  # the new one is made beside the old one, takes its name, and the old one goes last
     IN_PLACE = "in place"  # two cannot stand side by side: peers are detached, the object is remade, peers come back
     NEVER = "never"  # it holds data: only when the user names it
+    UNUSED = "unused"  # as in place, but only while nobody uses it
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Step:
     words: str
     payload: Mapping[str, Any] = field(default_factory=dict)
     undo: tuple | None = None  # (verb, words, payload)
+    phase: Phase | None = None  # None: the phase of what it belongs to
 
 
 def _nothing(*_args: Any) -> Iterable:
@@ -56,6 +59,10 @@ def _nothing(*_args: Any) -> Iterable:
 
 def _unconnected(*_args: Any) -> Mapping:
     return {}
+
+
+def _never(*_args: Any) -> bool:
+    return False
 
 
 def _at_once(*_args: Any) -> float:
@@ -82,6 +89,13 @@ class Kind:
     - ``grace(observed)``: seconds the object is given to end when it is told to.
     - ``wanted(resource)`` and ``held(observed)``: what only one can hold at a time, as (peer or nothing, what): who takes it waits for
       who gives it up.
+    - ``disposable``: removing the object itself loses nothing that its declaration does not bring back.
+    - ``making(resource, world)``, ``settling(resource, world)`` and ``removing(observed)``: Steps before an object is created, once it
+      runs and is well, and after it is removed.
+    - ``fill(document, resource, world)``: the create document with what only the other end can say.
+    - ``updates(resource, observed, changes, world, live)``: the Steps that change an object in place, instead of one update; ``live``:
+      it runs meanwhile. ``stops(resource, observed, change)``: whether it must not run meanwhile.
+    - ``awaited(resource, world)``: what a wait for it must know.
     - ``complete(document, observed)``: fields the engine wants beside those that change in an update.
     - ``fields``: the rows that are sent and compared; ``by_name``: all rows by their names.
     """
@@ -100,6 +114,14 @@ class Kind:
     carry: Callable[..., dict] = _unchanged
     endpoint: Callable[..., Mapping] = _unconnected
     complete: Callable[..., dict] = _unchanged
+    disposable: bool = False
+    making: Callable[..., Iterable[Step]] = _nothing
+    settling: Callable[..., Iterable[Step]] = _nothing
+    removing: Callable[..., Iterable[Step]] = _nothing
+    fill: Callable[..., dict] = _unchanged
+    updates: Callable[..., Iterable[Step]] | None = None
+    stops: Callable[..., bool] = _never
+    awaited: Callable[..., Mapping] = _unconnected
     grace: Callable[..., float] = _at_once
     wanted: Callable[..., Iterable[tuple]] = _nothing
     held: Callable[..., Iterable[tuple]] = _nothing

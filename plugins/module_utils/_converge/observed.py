@@ -63,7 +63,7 @@ class World:
 
     ``objects``: what matters to this run, by (kind, name). ``leftovers``: debris of an interrupted run, each ours.
     ``orphans``: what carries this project's label and is no longer said. ``attached``: who uses a network or a volume,
-    by key: names on the engine. ``images``: reference -> image ID here. ``facts``: about the engine itself.
+    by key: names on the engine. ``remains``: what objects have left behind that are themselves gone, by key. ``images``: reference -> image ID here. ``facts``: about the engine itself.
     """
 
     objects: Mapping[tuple, Observed] = field(default_factory=dict)
@@ -72,6 +72,7 @@ class World:
     attached: Mapping[tuple, Sequence[str]] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    remains: Mapping[tuple, Observed] = field(default_factory=dict)
 
     @property
     def everything(self) -> tuple[Observed, ...]:

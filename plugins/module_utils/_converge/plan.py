@@ -27,7 +27,9 @@ GIVING = ("stop", "disconnect", "remove")  # verbs after which what only one can
 ROLLBACK, PAUSE, KEEP = ON_FAILURE = ("rollback", "pause", "keep")
 STOP_FIRST, START_FIRST = ORDERS = ("stop-first", "start-first")
 
-RUNNING_STATES = ("started", "healthy", "restarted")
+RESTART, DEFER, FAIL = RESTARTS = ("restart", "defer", "fail")
+
+RUNNING_STATES = ("started", "running", "healthy", "restarted")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Policy:
     ``destroy``: keys (kind, name) of data that may go. ``watch``: seconds a started object must stay up;
     ``deadline``: seconds until it must be well. ``at_once``: how many running objects may be exchanged or restarted at
     a time, 0 for all. ``start_first``: whether the new one runs before the old one stops, unless a resource says otherwise.
+    ``restarts``: what becomes of a change in place for which a running object must be stopped.
     """
 
     project: str = "default"
@@ -48,6 +51,7 @@ class Policy:
     deadline: float = 300.0
     at_once: int = 0
     start_first: bool = False
+    restarts: str = FAIL
 
     @property
     def wants_orphans(self) -> bool:
@@ -146,7 +150,7 @@ class _Planner:
             if need.strict and need.key not in self.by_key and self.world.get(need.key) is None:
                 self.mistakes.add(
                     join(resource.place, need.option),
-                    f"the {need.kind} {quote(need.name)} is neither declared in {need.kind}s nor on this engine; declare it, or create it first",
+                    f"the {need.kind} {quote(need.name)} is neither declared in {need.kind}s nor on this {self.world.facts.get('called', 'engine')}; declare it, or create it first",
                 )
         observed = self.world.get(resource.key)
         if observed is not None and not self._may_touch(resource, observed):
@@ -235,7 +239,9 @@ class _Planner:
             reference = resource.fields.get(option.name)
             if option.refers and reference:
                 self.basis.add((reference, self.world.images.get(reference, "")))
-        document = _copy(resource.body)
+        for step in kind.making(resource, self.world):
+            chain.step(step)
+        document = kind.fill(_copy(resource.body), resource, self.world)
         if observed is not None:
             document = kind.carry(document, observed)
         if kind.labels:
@@ -262,6 +268,9 @@ class _Planner:
                 f"{what} cannot change without losing the {resource.kind.name}'s data; "
                 f"put it back, or name it in destroy: {{{resource.kind.plural}: [{resource.name}]}}",
             )
+            return
+        if resource.kind.replace is Replace.NEVER and resource.kind.updates:
+            self._update(resource, observed, changes)
             return
         if resource.kind.replace is Replace.NEVER:
             self._remake(resource, observed, changes, reason)
@@ -311,7 +320,7 @@ class _Planner:
         peers = [item for item in self.world.everything if item.kind.runs and item.called in attached]
         strangers = sorted(set(attached) - {item.called for item in peers})
         strangers += sorted(item.called for item in peers if not item.ours and not self._will_adopt(item))
-        if strangers or (attached and resource.kind.replace is Replace.NEVER):
+        if strangers or (attached and resource.kind.replace is not Replace.IN_PLACE):
             users = ", ".join(strangers or sorted(attached))
             self.mistakes.add(
                 resource.place,
@@ -365,6 +374,9 @@ class _Planner:
         if observed.called != resource.name:
             changes.insert(0, Change("name", observed.called, resource.name, True, reason=Reason.DRIFTED))
             chain.rename(observed.id, observed.called, resource.name)
+        if resource.kind.updates:
+            self._update_by_steps(chain, resource, observed, changes)
+            return
         fields = [change for change in changes if change.option and resource.kind.by_name[change.option].update]
         lasting = [change for change in fields if not reaches(resource.kind.by_name[change.option], change.before)]
         self._update_fields(chain, resource, observed, [change for change in fields if change not in lasting])
@@ -381,6 +393,55 @@ class _Planner:
             self._finish(chain, Line(Symbol.UPDATE, resource.key, changes[0].reason, tuple(changes), note=note))
         else:
             self.done[resource.key] = tuple(chain.ids)  # a silent wait, when there is one
+
+    def _update_by_steps(self, chain: Chain, resource: Resource, observed: Observed, changes: list[Change]) -> None:
+        """Changes for which a kind has calls of its own: what can be prepared first, then, where it must, without it running."""
+        kind, state = resource.kind, resource.intent.get("state")
+        stays = observed.running and (state in RUNNING_STATES or state == "present")
+        halting = [change for change in changes if observed.running and kind.stops(resource, observed, change)]
+        if halting and stays and self.policy.restarts == FAIL:
+            for change in halting:
+                self.mistakes.add(
+                    join(resource.place, change.field),
+                    f"{show(change.before)} -> {show(change.after)} needs a restart of the {kind.name}, which runs; say on_restart_required: restart to have "
+                    f"it now, or defer to have it at its next start",
+                )
+            return
+        through = bool(halting) and stays and self.policy.restarts == RESTART
+        if halting and stays and not through:
+            self.notes.append(
+                f"{resource.place}: {', '.join(change.field for change in halting)} takes effect at the next start"
+            )
+        live = stays and not through
+        try:
+            steps = list(kind.updates(resource, observed, changes, self.world, live)) if changes else []
+        except SpecError as error:
+            self.mistakes.lines += error.mistakes
+            return
+        for step in steps:
+            if step.phase is Phase.PREPARE:
+                chain.step(step)
+        if through:
+            self._take_turn(chain)
+            chain.stop(observed, f"stop {kind.name} {resource.name}")
+        else:
+            changes += self._run_state(chain, resource, observed) if not stays and observed.running else []
+        for step in steps:
+            if step.phase is None:
+                chain.step(step)
+        if through:
+            self._start(chain, resource, observed.id)
+            self.turns.append(chain.ids[-1])
+        elif stays or not observed.running:
+            changes += self._run_state(chain, resource, observed)
+        for step in steps:
+            if step.phase is Phase.FINAL:
+                chain.step(step)
+        if changes:
+            self._finish(
+                chain,
+                Line(Symbol.UPDATE, resource.key, changes[0].reason, tuple(changes), note=self._adopted(observed)),
+            )
 
     def _update_fields(self, chain: Chain, resource: Resource, observed: Observed, changes: Sequence[Change]) -> None:
         after: dict[str, Any] = {}
@@ -448,6 +509,9 @@ class _Planner:
                 return changed(
                     observed.health or observed.status, "restarted" if state == "restarted" else after, reason
                 )
+            if observed.health == "starting" and any(True for _ in resource.kind.settling(resource, self.world)):
+                self._wait(chain, resource, observed.id)
+                return [Change("first start", "not finished", "finished", True, reason=Reason.DRIFTED)]
             if state == "healthy" and observed.health == "starting":
                 self._wait(chain, resource, observed.id)
         elif state == "stopped" and observed.running:
@@ -456,8 +520,8 @@ class _Planner:
         return []
 
     def _absent(self, resource: Resource) -> None:
-        observed = self.world.get(resource.key)
-        if resource.kind.replace is Replace.NEVER and resource.key not in self.policy.destroy and self.policy.absent:
+        observed = self.world.get(resource.key) or self.world.remains.get(resource.key)
+        if _holds_data(resource.kind) and resource.key not in self.policy.destroy and self.policy.absent:
             return
         if resource.kind.steps and self.policy.absent and resource.key not in self.policy.destroy:
             return
@@ -473,20 +537,24 @@ class _Planner:
         chain.phase = Phase.SWITCH
         if observed.kind.runs and observed.running:
             chain.stop(observed, f"stop {observed.kind.name} {observed.called}")
-        self._remove(chain, observed, observed.called, force=bool((intent or {}).get("force")))
+        if observed.key not in self.world.remains:
+            self._remove(chain, observed, observed.called, force=bool((intent or {}).get("force")))
+        chain.phase = Phase.FINAL
+        for step in observed.kind.removing(observed):
+            chain.step(step)
         self._finish(chain, Line(Symbol.REMOVE, observed.key, reason, before={"id": observed.id}))
 
     def _orphans(self) -> None:
         if self.policy.orphans != "remove" and not self.policy.absent:
             return
         for observed in sorted(self.world.orphans, key=lambda item: (item.kind.name, item.name)):
-            if observed.kind.replace is not Replace.NEVER:
+            if not _holds_data(observed.kind):
                 self._gone(observed, Reason.REQUESTED if self.policy.absent else Reason.ORPHANED)
 
     def _destroy(self) -> None:
         """Data that the user named goes, unless it is declared and stays as it is."""
         for key in sorted(self.policy.destroy):
-            observed = self.world.get(key)
+            observed = self.world.get(key) or self.world.remains.get(key)
             if observed is None or (key in self.by_key and not self.policy.absent):
                 continue
             if observed.owner and not observed.ours and self.policy.adopt != "any":
@@ -624,7 +692,11 @@ class _Planner:
         words = "is healthy" if healthy else "stays up"
         deadline = resource.intent.get("healthy_wait_timeout") or self.policy.deadline
         payload = {"healthy": healthy, "watch": self.policy.watch, "deadline": deadline, "hidden": _secrets(resource)}
+        payload.update(resource.kind.awaited(resource, self.world))
+        words = payload.get("words", words)
         chain.add("wait", target, f"wait until {resource.kind.name} {resource.name} {words}", payload, waits=True)
+        for step in resource.kind.settling(resource, self.world):
+            chain.step(step)
 
     def _remove(self, chain: Chain, observed: Observed, called: str, force: bool = False) -> None:
         chain.phase = Phase.FINAL
@@ -688,6 +760,10 @@ def _kept(resource: Resource, observed: Observed, option: Option) -> set[str]:
         for peer in current
         if peer in said and peers_match(option, {peer: said[peer]}, {peer: current[peer]}, observed)
     }
+
+
+def _holds_data(kind: Kind) -> bool:
+    return kind.replace is Replace.NEVER and not kind.disposable
 
 
 def _rank(kind: Kind) -> int:

@@ -15,9 +15,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Callable
 
 from .._converge.desired import quote
+from .._converge.units import size
 
-SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*([bkmgtp]?)(?:i?b)?", re.IGNORECASE)
-UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 DURATION = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)(h|ms|m|us|µs|ns|s)")
 NANOSECONDS = {
     "h": 3_600_000_000_000,
@@ -112,18 +111,6 @@ ULIMITS = frozenset(
         "stack",
     ]
 )
-
-
-def size(value: Any) -> int:
-    """Bytes from a number or a text such as 512m (units are powers of 1024, as in the docker CLI)."""
-    text = str(value).strip()
-    match = SIZE.fullmatch(text)
-    if not match:
-        raise ValueError(f"{quote(value)} is not a size; write 512m or 2g")
-    number = int(float(match[1]) * UNITS[match[2].lower()])
-    if number >= 1 << 63:
-        raise ValueError(f"{quote(value)} is more than an engine can count; write 512m or 2g")
-    return number
 
 
 def memory(value: Any) -> int:
