@@ -717,6 +717,7 @@ class _Planner:
             return
         for symbol, reason, changes, steps in found:
             chain = Chain(self.actions, resource)
+            chain.needs |= self._ready(resource)
             for step in steps:
                 self.basis.add((resource.name, str(step.payload.get("source") or "")))
                 chain.step(step)

@@ -1,0 +1,95 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Objects as a task returns them: what a playbook needs to go on, and no secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .._converge.errors import EngineError
+from .._converge.observed import Observed, World
+from . import host_key, machine
+from .hypervisor import Hypervisor
+
+LIVE = ("Memory", "MemoryMax", "Cpus", "CpusMax", "Cpu", "MachineType", "Firmware", "Boot", "Type")
+
+
+def resources(hypervisor: Hypervisor, world: World, keys: Iterable[tuple]) -> dict[str, dict]:
+    """{"kind/name": facts} of the objects of these keys that are there."""
+    return {"/".join(key): describe(hypervisor, world.objects[key]) for key in sorted(keys) if key in world.objects}
+
+
+def describe(hypervisor: Hypervisor, observed: Observed) -> dict[str, Any]:
+    """The facts of one object."""
+    raw = observed.raw
+    if observed.kind is machine.KIND:
+        return _machine(hypervisor, observed)
+    if observed.kind.name == "network":
+        return {
+            "name": observed.called,
+            "uuid": observed.id,
+            "mode": raw["Mode"],
+            "bridge": raw["Bridge"],
+            "address": raw["Address"],
+            "active": raw["Active"],
+        }
+    if observed.kind.name == "pool":
+        return {"name": observed.called, "path": raw["Path"]}
+    return {
+        "name": observed.called,
+        "path": observed.id,
+        "format": raw["Format"],
+        "capacity": raw["Capacity"],
+        "allocation": raw["Allocation"],
+    }
+
+
+def _machine(hypervisor: Hypervisor, observed: Observed) -> dict[str, Any]:
+    raw = observed.raw
+    labels: Mapping[str, str] = raw.get("Labels") or {}
+    addresses = _addresses(hypervisor, observed) if observed.running else {}
+    cards = raw.get("Interfaces") or {}
+    found = [address for number in sorted(cards, key=int) for address in addresses.get(cards[number]["Mac"], ())]
+    reserved = [card["Address"] for card in cards.values() if card.get("Address")]
+    key = labels.get(machine.HOST_KEY, "")
+    first = next(iter(reserved or found), "")
+    live = raw.get("Live") or {}
+    return {
+        "name": observed.called,
+        "uuid": observed.id,
+        "state": observed.status,
+        "first_start": "not finished" if observed.health == "starting" else "finished",
+        "address": first,
+        "addresses": found,
+        "macs": [cards[number]["Mac"] for number in sorted(cards, key=int)],
+        "networks": [cards[number]["Source"] for number in sorted(cards, key=int)],
+        "memory": raw.get("Memory"),
+        "memory_max": raw.get("MemoryMax"),
+        "cpus": raw.get("Cpus"),
+        "cpus_max": raw.get("CpusMax"),
+        "accel": raw.get("Type"),
+        "image": raw.get("Image") or "",
+        "disks": {name: item["Path"] for name, item in (raw.get("Disks") or {}).items()},
+        "root": (raw.get("Root") or {}).get("Path", ""),
+        "autostart": raw.get("Autostart"),
+        "labels": {name: value for name, value in labels.items() if not name.startswith(machine.OWN)},
+        "user": labels.get(machine.USER, ""),
+        "host_key": key,
+        "needs_restart": [name for name in LIVE if live and live.get(name) != raw["Defined"].get(name)],
+        "connection": connection(first, labels.get(machine.USER) or "root", key, observed.called),
+    }
+
+
+def connection(address: str, user: str, key: str, name: str) -> dict[str, Any]:
+    """Variables with which Ansible reaches the machine, and takes nobody else for it; empty when that cannot be."""
+    if not address or not key:
+        return {}
+    return {"ansible_host": address, "ansible_user": user, **host_key.ansible_variables(key, name)}
+
+
+def _addresses(hypervisor: Hypervisor, observed: Observed) -> Mapping[str, list[str]]:
+    try:
+        return hypervisor.addresses(hypervisor.domain(observed.id))
+    except EngineError:
+        return {}

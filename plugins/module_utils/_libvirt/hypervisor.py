@@ -1,0 +1,364 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The connection to a hypervisor: the only place that imports libvirt. Its errors become ours here.
+
+What changes something goes through ``change``, so that it can be counted, and broken, in one place.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import cached_property
+from typing import Any
+
+from .._converge.errors import EngineError, EngineLost, MissingLibrary, SlipwayError
+from . import xml
+
+PATIENCE = 30.0  # seconds for a daemon that was there to come back
+REFUSED = 400  # a clear no: nothing was done
+MISSING = 404
+CHUNK = 1 << 18
+
+
+def library() -> Any:
+    """Import libvirt-python and return it."""
+    try:
+        import libvirt
+    except ImportError as error:
+        raise MissingLibrary(
+            "libvirt for Python",
+            str(error),
+            "install python3-libvirt (the role slipway.docker.machine does), or `pip install libvirt-python` there, "
+            "or set ansible_python_interpreter to a Python that has it",
+        ) from None
+    return libvirt
+
+
+class Hypervisor:
+    """A hypervisor to call. Threads may share it."""
+
+    def __init__(self, uri: str) -> None:
+        self.libvirt = library()
+        self.uri = uri
+        self.libvirt.registerErrorHandler(lambda *_said: None, None)  # what libvirt says we say ourselves
+        self._connection = self._open()
+
+    def _open(self) -> Any:
+        try:
+            return self.libvirt.open(self.uri)
+        except self.libvirt.libvirtError as error:
+            raise EngineLost(
+                f"the hypervisor at {self.uri} cannot be reached: {_words(error)}; start libvirtd, or check uri"
+            ) from None
+
+    def close(self) -> None:
+        """End the connection."""
+        with suppress(self.libvirt.libvirtError):  # it may be gone already
+            self._connection.close()
+
+    @property
+    def connection(self) -> Any:
+        """The connection, made anew when the daemon has been restarted meanwhile."""
+        if not self._alive():
+            deadline = time.monotonic() + PATIENCE
+            while True:
+                try:
+                    self._connection = self._open()
+                    break
+                except EngineLost:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.2)
+        return self._connection
+
+    def _alive(self) -> bool:
+        try:
+            return bool(self._connection.isAlive())
+        except self.libvirt.libvirtError:
+            return False
+
+    def answers(self) -> bool:
+        """Wait, within bounds, until there is a hypervisor to talk to; False when there is none."""
+        try:
+            return bool(self.read(lambda: self.connection.getLibVersion()))
+        except EngineError:
+            return False
+
+    # -- calls -------------------------------------------------------------------------------------------------
+
+    def read(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Make a call that changes nothing; once more when the connection broke meanwhile."""
+        try:
+            return self._call(function, *arguments)
+        except EngineLost:
+            return self._call(function, *arguments) if self.connection else None
+
+    def change(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Make a call that changes something, once."""
+        try:
+            return self._call(function, *arguments)
+        except EngineError as error:
+            raise type(error)(f"{what}: {error}", error.status) from None
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except self.libvirt.libvirtError as error:
+            code = error.get_error_code()
+            if not self._alive():
+                raise EngineLost(f"the hypervisor did not answer: {_words(error)}") from None
+            missing = code in (
+                self.libvirt.VIR_ERR_NO_DOMAIN,
+                self.libvirt.VIR_ERR_NO_STORAGE_VOL,
+                self.libvirt.VIR_ERR_NO_NETWORK,
+                self.libvirt.VIR_ERR_NO_STORAGE_POOL,
+            )
+            raise EngineError(_words(error), MISSING if missing else REFUSED) from None
+
+    # -- what there is -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def capabilities(self) -> str:
+        """What the hypervisor says of itself and its host."""
+        return self.read(lambda: self.connection.getCapabilities())
+
+    @cached_property
+    def host(self) -> str:
+        """What tells this host from every other one."""
+        found = re.search(r"<uuid>([^<]+)</uuid>", self.capabilities)
+        return found[1] if found else self.read(lambda: self.connection.getHostname())
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What new machines are made with where nothing was said: arch, machine_type, accelerator, and why that one."""
+        found = re.search(r"<host>.*?<cpu>.*?<arch>([^<]+)</arch>", self.capabilities, re.DOTALL)
+        arch = found[1] if found else "x86_64"
+        guest = re.search(rf"<arch name=.{arch}.>.*?</arch>", self.capabilities, re.DOTALL)
+        kinds = re.findall(r"<domain type='([^']+)'", guest[0] if guest else self.capabilities)
+        accelerator, why = _accelerator(kinds, arch, self.uri)
+        return {
+            "arch": arch,
+            "machine_type": {"x86_64": "q35", "aarch64": "virt"}.get(arch, ""),
+            "accelerator": accelerator,
+            "accelerator_reason": why,
+        }
+
+    def machines(self) -> list[dict[str, Any]]:
+        """Documents of all machines, with State, Autostart and, of those that run, what they run with (Live)."""
+        flags = self.libvirt.VIR_DOMAIN_XML_INACTIVE | self.libvirt.VIR_DOMAIN_XML_SECURE
+        found = []
+        for domain in self.read(lambda: self.connection.listAllDomains()):
+            raw = self._if_there(lambda domain=domain: self._machine(domain, flags))
+            if raw is not None:
+                found.append(raw)
+        return found
+
+    def _machine(self, domain: Any, flags: int) -> dict[str, Any]:
+        state = domain.state()[0]
+        raw = xml.document(domain.XMLDesc(flags if domain.isPersistent() else 0))
+        raw["State"] = state
+        raw["Autostart"] = bool(domain.autostart()) if domain.isPersistent() else False
+        raw["Live"] = xml.document(domain.XMLDesc(0)) if domain.isActive() else {}
+        return raw
+
+    def networks(self) -> list[dict[str, Any]]:
+        """Documents of all networks, with Active and Autostart."""
+        found = []
+        for item in self._list("listAllNetworks"):
+            raw = self._if_there(
+                lambda item=item: {
+                    **xml.network_document(item.XMLDesc(self.libvirt.VIR_NETWORK_XML_INACTIVE)),
+                    "Active": bool(item.isActive()),
+                    "Autostart": bool(item.autostart()),
+                }
+            )
+            if raw is not None:
+                found.append(raw)
+        return found
+
+    def pools(self) -> dict[str, str]:
+        """Directories of all active pools that have one, by name."""
+        found = {}
+        for item in self._list("listAllStoragePools"):
+            path = self._if_there(
+                lambda item=item: (
+                    re.search(r"<target>\s*<path>([^<]+)</path>", item.XMLDesc()) if item.isActive() else None
+                )
+            )
+            if path:
+                found[item.name()] = path[1]
+        return found
+
+    def volumes(self) -> dict[str, dict[str, Any]]:
+        """Documents of all volumes in active pools, by path."""
+        found = {}
+        for pool in self._list("listAllStoragePools"):
+            for volume in self._if_there(lambda pool=pool: pool.listAllVolumes() if pool.isActive() else []) or ():
+                raw = self._if_there(lambda volume=volume: xml.volume_document(volume.XMLDesc()))
+                if raw is not None:
+                    found[raw["Path"]] = raw
+        return found
+
+    def _list(self, name: str) -> Iterator[Any]:
+        """All objects of a sort; none when the driver knows no such thing."""
+        try:
+            yield from self.read(lambda: getattr(self.connection, name)())
+        except EngineError as error:
+            if isinstance(error, EngineLost):
+                raise
+
+    def _if_there(self, function: Callable[[], Any]) -> Any:
+        """The answer, or None when its object has gone meanwhile."""
+        try:
+            return self.read(function)
+        except EngineError as error:
+            if error.status != MISSING:
+                raise
+            return None
+
+    # -- objects -----------------------------------------------------------------------------------------------
+
+    def domain(self, name: str) -> Any:
+        """A domain by name or UUID; EngineError with status 404 when there is none."""
+        by_uuid = len(name) == 36 and name.count("-") == 4
+        return self.read(
+            lambda: self.connection.lookupByUUIDString(name) if by_uuid else self.connection.lookupByName(name)
+        )
+
+    def network(self, name: str) -> Any:
+        """A network by name."""
+        return self.read(lambda: self.connection.networkLookupByName(name))
+
+    def pool_of(self, path: str) -> Any:
+        """The pool whose directory holds this path."""
+        return self.read(lambda: self.connection.storagePoolLookupByTargetPath(os.path.dirname(path)))
+
+    def volume(self, path: str) -> Any:
+        """A volume by its path, None when there is none; the pool is looked through again before that is said."""
+        try:
+            pool = self.pool_of(path)
+        except EngineError as error:
+            if error.status == MISSING:
+                return None
+            raise
+        name = os.path.basename(path)
+        for again in (True, False):
+            try:
+                return self.read(lambda: pool.storageVolLookupByName(name))
+            except EngineError as error:
+                if error.status != MISSING:
+                    raise
+                if again:
+                    self.refresh(pool)
+        return None
+
+    def refresh(self, pool: Any) -> None:
+        """Look through a pool's directory again; a pool in which something is being written refuses that, but not for long."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self.read(lambda: pool.refresh())
+                return
+            except EngineError as error:
+                if "asynchronous jobs" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
+
+    def addresses(self, domain: Any) -> dict[str, list[str]]:
+        """Addresses by the card's MAC: leases that are valid, else what the agent says, else what the host has seen."""
+        sources = (
+            self.libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE,
+            self.libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT,
+            self.libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP,
+        )
+        for source in sources:
+            try:
+                found = self.read(lambda source=source: domain.interfaceAddresses(source))
+            except EngineError:
+                continue
+            table = {
+                (card.get("hwaddr") or "").lower(): [
+                    item["addr"]
+                    for item in card.get("addrs") or ()
+                    if not item["addr"].startswith(("169.254.", "fe80:", "127."))
+                ]
+                for name, card in (found or {}).items()
+                if not name.startswith(("lo", "docker", "br-", "veth"))
+            }
+            table = {mac: addresses for mac, addresses in table.items() if mac and addresses}
+            if table:
+                return table
+        return {}
+
+    # -- bytes -------------------------------------------------------------------------------------------------
+
+    def upload(self, volume: Any, chunks: Iterator[bytes], length: int) -> None:
+        """Write bytes to the beginning of a volume."""
+        stream = self._call(lambda: self.connection.newStream())
+        try:
+            self._call(volume.upload, stream, 0, length)
+            for chunk in chunks:
+                view = memoryview(chunk)
+                while view:
+                    view = view[self._call(stream.send, bytes(view[:CHUNK])) :]
+            self._call(stream.finish)
+        except BaseException:
+            _abort(stream)
+            raise
+
+    def download(self, volume: Any, limit: int = 0) -> Iterator[bytes]:
+        """Bytes of a volume, from its end when there is a limit."""
+        stream = self._call(lambda: self.connection.newStream())
+        length = self._call(lambda: volume.info())[1]
+        start = max(0, length - limit) if limit else 0
+        try:
+            self._call(volume.download, stream, start, length - start)
+            while True:
+                chunk = self._call(stream.recv, CHUNK)
+                if not chunk:
+                    break
+                yield chunk
+            self._call(stream.finish)
+        except BaseException:
+            _abort(stream)
+            raise
+
+
+def _abort(stream: Any) -> None:
+    with suppress(Exception):  # the stream is broken already, and the first error says why
+        stream.abort()
+
+
+def _words(error: Any) -> str:
+    """What libvirt says, on one line and without its function names."""
+    return " ".join((error.get_error_message() or str(error)).split())
+
+
+def _accelerator(kinds: list[str], arch: str, uri: str) -> tuple[str, str]:
+    """(domain type, why). Where the processor lacks what KVM needs, KVM may answer and yet start nothing."""
+    for kind in ("vbox", "hyperv", "test", "hvf"):
+        if kind in kinds:
+            return kind, "it is what this hypervisor has"
+    if "kvm" not in kinds:
+        return "qemu", "this host has no KVM, so machines are emulated, which is some ten times slower"
+    if arch == "x86_64" and "://" in uri and not re.search(r"://[^/]+@?[^/]*/", uri):
+        try:
+            with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+                flags = set(re.findall(r"\b(?:vmx|svm)\b", file.read()))
+        except OSError:
+            return "kvm", "this host has KVM"
+        if not flags:
+            return "qemu", "KVM is there, but the processor has neither vmx nor svm, so machines are emulated"
+    return "kvm", "this host has KVM"
+
+
+def facts_of(hypervisor: Hypervisor) -> Mapping[str, Any]:
+    """What machine_info tells of the hypervisor."""
+    return {"uri": hypervisor.uri, "host": hypervisor.host, **hypervisor.facts}
+
+
+__all__ = ["Hypervisor", "SlipwayError", "facts_of", "library"]

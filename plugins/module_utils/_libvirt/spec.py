@@ -1,0 +1,209 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A task's options -> desired resources and policy. Nothing is asked of the hypervisor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .._converge.desired import Mistakes, Resource, check_cycles, convert_options, join, quote, read, read_all
+from .._converge.errors import SpecError
+from .._converge.kind import Kind
+from .._converge.option import Option
+from .._converge.plan import FAIL, ON_FAILURE, RESTARTS, Policy
+from .._converge.provider import Task
+from . import disk, image, machine, network, pool
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (pool.KIND, image.KIND, network.KIND, disk.KIND, machine.KIND)}
+LISTS: Mapping[str, Kind] = {kind.plural: kind for kind in (image.KIND, network.KIND, machine.KIND)}
+DIRECTORY = "/var/lib/libvirt/images/slipway"
+
+PROJECT = Option("project", "str", default="default")
+ADOPT = Option("adopt", choices=("unowned", "any", "never"), default="unowned")
+GUARD = (Option("plan_id", "str"), Option("lock_timeout", "float", default=300.0))
+POOL = (Option("pool", "str", default="slipway"), Option("pool_path", "path", default=DIRECTORY))
+RUN = (
+    Option("on_restart_required", choices=RESTARTS, default=FAIL),
+    Option("on_failure", choices=ON_FAILURE, default="rollback"),
+    Option("parallelism", "int", default=8),
+)
+DESTROY = (Option("machines", "list"), Option("disks", "list"), Option("images", "list"))
+SHARED = (PROJECT, ADOPT, *POOL, *RUN, *GUARD)
+
+TASK = (
+    Option("state", choices=("present", "absent"), default="present"),
+    Option("orphans", choices=("report", "remove", "ignore"), default="report"),
+    Option("destroy", "dict", suboptions=DESTROY),
+    *SHARED,
+    *(
+        Option(
+            plural,
+            "list",
+            elements="dict",
+            suboptions=tuple(
+                o
+                for o in kind.options
+                if o.name not in ("pool", "active", "autostart") or (kind is machine.KIND and o.name == "autostart")
+            ),
+        )
+        for plural, kind in LISTS.items()
+    ),
+)
+
+
+def read_lists(params: Mapping[str, Any], connection: Sequence[Option]) -> Task:
+    """Read the options of the module machines; raise SpecError with every mistake."""
+    mistakes = Mistakes()
+    shallow = tuple(
+        replace(option, suboptions=(), elements="raw") if option.name in LISTS else option for option in TASK
+    )
+    spec = convert_options((*shallow, *connection), params, "", mistakes)
+    lists = {plural: [_prepared(kind, item, spec) for item in spec.get(plural) or ()] for plural, kind in LISTS.items()}
+    resources = read_all(LISTS, lists, mistakes)
+    return _task(spec, resources, lists["machines"], mistakes)
+
+
+def read_one(kind: Kind, own: Sequence[Option], params: Mapping[str, Any], connection: Sequence[Option]) -> Task:
+    """Read the options of a module for one object; raise SpecError with every mistake."""
+    mistakes = Mistakes()
+    mine = {name for option in kind.options for name in (option.name, *option.aliases)} - {
+        option.name for option in own
+    }
+    spec = convert_options(
+        (*own, *connection), {key: value for key, value in params.items() if key not in mine}, "", mistakes
+    )
+    given = _prepared(kind, {key: value for key, value in params.items() if key in mine and value is not None}, spec)
+    resource = read(kind, given, "", mistakes)
+    machines = [given] if kind is machine.KIND else []
+    return _task({**spec, "orphans": "ignore"}, [resource] if resource else [], machines, mistakes)
+
+
+def _prepared(kind: Kind, item: Any, spec: Mapping[str, Any]) -> Any:
+    """An object's options with what the task says for all of them."""
+    if not isinstance(item, Mapping):
+        return item
+    pool_name = {"pool": spec.get("pool") or "slipway"} if "pool" in kind.by_name else {}
+    if kind is network.KIND and item.get("state", "present") == "present":
+        return {"active": True, "autostart": True, **item}
+    if kind is image.KIND and isinstance(item.get("checksum"), str):
+        return {**item, **pool_name, "name": item["checksum"].rpartition(":")[2].lower()[: image.SHORT]}
+    return {**item, **pool_name}
+
+
+def _task(spec: Mapping[str, Any], resources: list[Resource], machines: Sequence[Any], mistakes: Mistakes) -> Task:
+    _check_run(spec, mistakes)
+    said = {item["name"]: item for item in machines if isinstance(item, Mapping) and isinstance(item.get("name"), str)}
+    _check_together(resources, mistakes)
+    if mistakes:
+        raise SpecError(mistakes.lines)
+    resources = [_with_image(item, said[item.name]) if item.kind is machine.KIND else item for item in resources]
+    implied = [*_implied(resources, said, spec, mistakes)]
+    if mistakes:
+        raise SpecError(mistakes.lines)
+    policy = Policy(
+        project=spec.get("project") or "default",
+        absent=spec.get("state") == "absent",
+        orphans=spec.get("orphans") or "ignore",
+        adopt=spec.get("adopt") or "unowned",
+        destroy=frozenset(_named(spec.get("destroy"), resources + implied)),
+        watch=0.0,
+        deadline=300.0,
+        restarts=spec.get("on_restart_required") or FAIL,
+    )
+    return Task([*resources, *implied], policy, spec, ())
+
+
+def _with_image(resource: Resource, said: Mapping) -> Resource:
+    """The image as it was said: its digest is what is compared, its format what a disk is made with."""
+    given = {"format": "qcow2", **(said.get("image") or {})}
+    return replace(resource, intent={**resource.intent, "image_said": given})
+
+
+def _implied(
+    resources: Sequence[Resource], said: Mapping[str, Mapping], spec: Mapping[str, Any], mistakes: Mistakes
+) -> Iterable[Resource]:
+    """Pools, base images and data disks that machines and images stand on."""
+    declared = {resource.key for resource in resources}
+    pool_name, absent = spec.get("pool") or "slipway", spec.get("state") == "absent"
+    found: dict[tuple, Resource] = {}
+
+    def add(kind: Kind, params: Mapping[str, Any], place: str, implicit: bool = True) -> None:
+        resource = read(kind, params, place, mistakes)
+        if resource is not None and resource.key not in declared:
+            found.setdefault(resource.key, replace(resource, intent={**resource.intent, "implicit": implicit}))
+
+    add(pool.KIND, {"name": pool_name, "path": spec.get("pool_path") or DIRECTORY}, "pool")
+    for resource in resources:
+        item = said.get(resource.name)
+        if resource.kind is not machine.KIND or item is None:
+            continue
+        place = resource.place
+        goes = resource.intent["state"] == "absent"
+        if not goes:
+            for given in machine.images(_dictionaries(item)):
+                name = given["checksum"].rpartition(":")[2].lower()[: image.SHORT]
+                add(image.KIND, {**given, "name": name, "pool": pool_name}, join(place, "image"))
+        for given in item.get("disks") or ():
+            add(
+                disk.KIND,
+                {
+                    "name": f"{resource.name}/{given['name']}",
+                    "size": given["size"],
+                    "format": given.get("format") or "qcow2",
+                    "pool": pool_name,
+                    "machine": resource.name,
+                },
+                join(place, f"disks.{given['name']}"),
+                implicit=goes or absent,
+            )
+    return found.values()
+
+
+def _dictionaries(item: Mapping) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if isinstance(value, Mapping)}
+
+
+def _named(destroy: Any, resources: Sequence[Resource]) -> set[tuple]:
+    """Keys of what may lose its data."""
+    if isinstance(destroy, Mapping):
+        found = {("machine", name) for name in destroy.get("machines") or ()}
+        found |= {("disk", name) for name in destroy.get("disks") or ()}
+        return found | {("image", name.rpartition(":")[2][: image.SHORT]) for name in destroy.get("images") or ()}
+    return {resource.key for resource in resources if resource.kind.name in ("machine", "disk")} if destroy else set()
+
+
+def _check_run(spec: Mapping[str, Any], mistakes: Mistakes) -> None:
+    if spec.get("parallelism") is not None and not 1 <= spec["parallelism"] <= 64:
+        mistakes.add("parallelism", f"{spec['parallelism']} is not a number from 1 to 64")
+    if spec.get("lock_timeout") is not None and spec["lock_timeout"] < 0:
+        mistakes.add("lock_timeout", f"{spec['lock_timeout']:g} is less than 0 seconds")
+    if not spec.get("project", "default"):
+        mistakes.add("project", "is empty; give the name by which these objects are known as yours")
+    if spec.get("pool_path") and not spec["pool_path"].startswith("/"):
+        mistakes.add("pool_path", f"{quote(spec['pool_path'])} is not an absolute path; write {DIRECTORY}")
+
+
+def _check_together(resources: Sequence[Resource], mistakes: Mistakes) -> None:
+    """What only one can have: cards' addresses."""
+    check_cycles(resources, mistakes)
+    taken: dict[tuple, str] = {}
+    for resource in resources:
+        if resource.kind is not machine.KIND or resource.intent["state"] == "absent":
+            continue
+        for number, card in (resource.fields.get("networks") or {}).items():
+            for what in ("Mac", "Address"):
+                if not card.get(what):
+                    continue
+                claim = (what, card["Source"] if what == "Address" else "", card[what])
+                place = (
+                    f"{resource.place}.networks[{number}].{what.lower()}"
+                    if resource.place
+                    else f"networks[{number}].{what.lower()}"
+                )
+                if claim in taken:
+                    mistakes.add(
+                        place, f"{quote(card[what])} is there twice, first at {taken[claim]}; give each its own"
+                    )
+                taken.setdefault(claim, place)

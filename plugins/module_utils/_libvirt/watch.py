@@ -1,0 +1,105 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The ladder that a machine climbs until it can be used: it runs, has an address, answers on SSH with its own key."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from .._converge.errors import EngineError, SlipwayError
+from . import machine, ready, xml
+from .hypervisor import Hypervisor
+
+FIRST, LAST = 0.2, 2.0  # seconds between looks
+STATES = ("no state", "running", "blocked", "paused", "shutting down", "off", "crashed", "suspended")
+CONSOLE = 12  # lines of the console that are shown
+
+
+class Ladder:
+    """One machine on its way up; raises EngineError with what is known when it does not arrive in time."""
+
+    def __init__(self, hypervisor: Hypervisor, name: str, payload: Mapping[str, Any]) -> None:
+        self.hypervisor = hypervisor
+        self.name = name
+        self.payload = payload
+        self.rung = payload["rung"]
+        self.deadline = time.monotonic() + payload["deadline"]
+        self.domain = hypervisor.domain(name)
+
+    def climb(self) -> None:
+        """Wait for the rung that was asked for."""
+        if self.rung == "none":
+            return
+        self._runs()
+        if self.rung == "running":
+            return
+        address = self._address()
+        if self.rung == "ssh":
+            self._ssh(address)
+
+    def _runs(self) -> None:
+        state = self.hypervisor.read(self.domain.state)[0]
+        if state not in (1, 2):
+            raise self._failure("running", f"it is {STATES[state] if state < len(STATES) else state}")
+
+    def _address(self) -> str:
+        if self.payload.get("addresses"):
+            return self.payload["addresses"][0]
+        pause = FIRST
+        macs = [
+            card["Mac"] for card in xml.document(self.hypervisor.read(self.domain.XMLDesc, 0))["Interfaces"].values()
+        ]
+        while True:
+            found = self.hypervisor.addresses(self.domain)
+            for mac in macs:
+                if found.get(mac):
+                    return found[mac][0]
+            self._runs()
+            if time.monotonic() > self.deadline:
+                raise self._failure("address", f"no lease, agent or neighbour tells of an address of {', '.join(macs)}")
+            time.sleep(pause)
+            pause = min(pause * 1.5, LAST)
+
+    def _ssh(self, address: str) -> None:
+        document = xml.document(self.hypervisor.read(self.domain.XMLDesc, 0))
+        key = document["Labels"].get(machine.HOST_KEY)
+        if not key:
+            raise self._failure("host key", "no host key is noted for it; rebuild the machine to give it one")
+        stopped = threading.Event()
+
+        def wait(seconds: float) -> bool:
+            time.sleep(seconds)
+            if not self.domain.isActive():
+                stopped.set()
+            return stopped.is_set()
+
+        user = document["Labels"].get(machine.USER) or "root"
+        verdict = ready.ssh_ready(
+            address, user, key, timeout=max(1.0, self.deadline - time.monotonic()), alias=self.name, wait=wait
+        )
+        if stopped.is_set():
+            self._runs()
+        if not verdict.ok:
+            raise self._failure(verdict.rung, f"{address}: {verdict.evidence}")
+
+    def _failure(self, rung: str, evidence: str) -> EngineError:
+        said = self._console()
+        console = f"; the end of its console: {said}" if said else ""
+        return EngineError(
+            f"not ready within {self.payload['deadline']:g} s, it has not come as far as {rung}: {evidence}{console}",
+            500,
+        )
+
+    def _console(self) -> str:
+        try:
+            volume = self.hypervisor.volume(self.payload["console"])
+            if volume is None:
+                return ""
+            text = b"".join(self.hypervisor.download(volume, 4096)).decode(errors="replace")
+        except (SlipwayError, OSError):
+            return ""
+        lines = [line.strip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
+        return " | ".join(lines[-CONSOLE:])

@@ -1,0 +1,111 @@
+#!/usr/bin/python
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: machine_network
+short_description: Keep one network of a hypervisor as declared
+version_added: 0.2.0
+description:
+  - Makes a network that machines are attached to. It is started, and starts with the host.
+  - What changes about a network disconnects those who use it, so it is refused while a machine does.
+seealso:
+  - module: slipway.docker.machines
+extends_documentation_fragment:
+  - slipway.docker.machine_network_options
+  - slipway.docker.machine_run_options
+  - slipway.docker.ownership
+  - slipway.docker.guard_options
+  - slipway.docker.libvirt
+  - slipway.docker.attributes
+  - slipway.docker.attributes.converge
+author:
+  - Contributors to the Slipway project (@slipway)
+"""
+
+EXAMPLES = r"""
+- name: A network whose machines reach the outside through the host
+  slipway.docker.machine_network:
+    name: lab
+    address: 192.168.90.1/24
+    dhcp:
+      start: 192.168.90.50
+      end: 192.168.90.99
+"""
+
+RETURN = r"""
+plan:
+  description: What is to be done, one line for each object, with the reason. It is the same in check mode and in the run that follows.
+  returned: always
+  type: list
+  elements: str
+  sample: ["+ machine/web   missing"]
+plan_id:
+  description: The identity of the plan, to approve it by. V(empty) when there is nothing to do.
+  returned: always
+  type: str
+  sample: 5f2b8c0f6a1d4e7b9c3a2d1e0f4b6a7c
+actions:
+  description: What was done, one entry for each line of the plan. In check mode, what would be.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    line:
+      description: The line of the plan.
+      type: str
+    target:
+      description: The object, as C(kind/name).
+      type: str
+    reason:
+      description: Why it was done.
+      type: str
+    steps:
+      description: The calls to the hypervisor, in words.
+      type: list
+      elements: str
+    seconds:
+      description: How long it took. Not in check mode.
+      type: float
+steps:
+  description: All calls to the hypervisor in the order of the plan.
+  returned: always
+  type: list
+  elements: str
+orphans:
+  description: Objects with the project's label that nothing declares any more, as C(kind/name).
+  returned: always
+  type: list
+  elements: str
+undone:
+  description: What was done and taken back, after a failure.
+  returned: on failure
+  type: list
+  elements: str
+mistakes:
+  description: Everything that is wrong with the options, each with its place.
+  returned: when options are wrong
+  type: list
+  elements: str
+resources:
+  description: The declared objects as they are now, by C(kind/name).
+  returned: success
+  type: dict
+"""
+
+from ansible_collections.slipway.docker.plugins.module_utils._libvirt import network, spec
+from ansible_collections.slipway.docker.plugins.module_utils._libvirt.session import LIBVIRT
+from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
+
+OPTIONS = spec.SHARED
+
+
+def main() -> None:
+    """Converge one network."""
+    converge_one(LIBVIRT, network.KIND, OPTIONS)
+
+
+if __name__ == "__main__":
+    main()
