@@ -99,6 +99,8 @@ def _dropped(option: Option, observed: Observed) -> Iterator[Change]:
         yield from _lost_keys(option, {}, current or {}, observed, everything=False)
         return
     standing = observed.unset(option)
+    if standing is None and observed.kind.updates:
+        return  # nothing says what it was before, and the object need not be made anew to find out
     if option.refers or (not current and not standing) or option.matches(standing, current):
         return
     # Peers cannot be taken away in place: what then remains is the engine's default, which only creation gives.

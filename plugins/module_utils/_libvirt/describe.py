@@ -9,7 +9,7 @@ from typing import Any
 
 from .._converge.errors import EngineError
 from .._converge.observed import Observed, World
-from . import host_key, machine
+from . import host_key, machine, names
 from .hypervisor import Hypervisor
 
 LIVE = ("Memory", "MemoryMax", "Cpus", "CpusMax", "Cpu", "MachineType", "Firmware", "Boot", "Type")
@@ -52,7 +52,7 @@ def _machine(hypervisor: Hypervisor, observed: Observed) -> dict[str, Any]:
     cards = raw.get("Interfaces") or {}
     found = [address for number in sorted(cards, key=int) for address in addresses.get(cards[number]["Mac"], ())]
     reserved = [card["Address"] for card in cards.values() if card.get("Address")]
-    key = labels.get(machine.HOST_KEY, "")
+    key = labels.get(names.HOST_KEY, "")
     first = next(iter(reserved or found), "")
     live = raw.get("Live") or {}
     return {
@@ -73,11 +73,11 @@ def _machine(hypervisor: Hypervisor, observed: Observed) -> dict[str, Any]:
         "disks": {name: item["Path"] for name, item in (raw.get("Disks") or {}).items()},
         "root": (raw.get("Root") or {}).get("Path", ""),
         "autostart": raw.get("Autostart"),
-        "labels": {name: value for name, value in labels.items() if not name.startswith(machine.OWN)},
-        "user": labels.get(machine.USER, ""),
+        "labels": {name: value for name, value in labels.items() if not name.startswith(names.OWN)},
+        "user": labels.get(names.USER, ""),
         "host_key": key,
         "needs_restart": [name for name in LIVE if live and live.get(name) != raw["Defined"].get(name)],
-        "connection": connection(first, labels.get(machine.USER) or "root", key, observed.called),
+        "connection": connection(first, labels.get(names.USER) or "root", key, observed.called),
     }
 
 

@@ -13,6 +13,10 @@ from .._converge.desired import quote
 PREFIX = "slipway"
 MACHINE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 SPACE = uuid.UUID("6a9f1f0e-6f0c-5a0b-9f0d-51a9d0c4e2b7")  # the namespace of our own name-based UUIDs
+OWN = "slipway."  # labels of ours begin so
+IMAGE, USER, HOST_KEY, GENERATION, PROTECT = (
+    OWN + word for word in ("image", "user", "host-key", "generation", "protect")
+)
 SUFFIX = {"qcow2": "qcow2", "raw": "raw", "iso": "iso", "log": "log"}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from .._converge.action import Action
 from .._converge.errors import EngineError
-from . import host_key, iso, machine, seed, xml
+from . import host_key, iso, names, seed, xml
 from .hypervisor import MISSING, Hypervisor
 from .metadata import labels_xml
 
@@ -314,7 +314,7 @@ class Performer:
             self.keys[name] = public
 
     def _with_key(self, name: str, labels: Mapping[str, str]) -> dict[str, str]:
-        return {**labels, **({machine.HOST_KEY: self.keys[name]} if name in self.keys else {})}
+        return {**labels, **({names.HOST_KEY: self.keys[name]} if name in self.keys else {})}
 
     def _define_new(self, action: Action) -> None:
         body = action.payload["body"]

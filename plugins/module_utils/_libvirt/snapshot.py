@@ -109,12 +109,14 @@ def _machine(
         if (names.parts(path.rpartition("/")[2], project) or ("", ""))[0] == raw["Name"]
         and not names.parts(path.rpartition("/")[2], project)[1].startswith("disk-")
     ]
-    seed = any(path.endswith(".seed.iso") for path in mine)
+    seed = bool(root) and any(
+        path.endswith(".seed.iso") for path in mine
+    )  # without a root disk it is read at every start
     shown = {
         **raw,
         "Defined": raw,
-        "Image": (labels.get(machine.IMAGE) or "").rpartition(":")[2] or None,
-        "Protect": labels.get(machine.PROTECT) == "true",
+        "Image": (labels.get(names.IMAGE) or "").rpartition(":")[2] or None,
+        "Protect": labels.get(names.PROTECT) == "true",
         "Root": root,
         "Boot": boot,
         "Interfaces": cards,

@@ -134,7 +134,8 @@ def _implied(
         if resource is not None and resource.key not in declared:
             found.setdefault(resource.key, replace(resource, intent={**resource.intent, "implicit": implicit}))
 
-    add(pool.KIND, {"name": pool_name, "path": spec.get("pool_path") or DIRECTORY}, "pool")
+    if not absent:  # it may hold what other projects stand on
+        add(pool.KIND, {"name": pool_name, "path": spec.get("pool_path") or DIRECTORY}, "pool")
     for resource in resources:
         item = said.get(resource.name)
         if resource.kind is not machine.KIND or item is None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._converge.errors import EngineError, SlipwayError
-from . import machine, ready, xml
+from . import names, ready, xml
 from .hypervisor import Hypervisor
 
 FIRST, LAST = 0.2, 2.0  # seconds between looks
@@ -65,7 +65,7 @@ class Ladder:
 
     def _ssh(self, address: str) -> None:
         document = xml.document(self.hypervisor.read(self.domain.XMLDesc, 0))
-        key = document["Labels"].get(machine.HOST_KEY)
+        key = document["Labels"].get(names.HOST_KEY)
         if not key:
             raise self._failure("host key", "no host key is noted for it; rebuild the machine to give it one")
         stopped = threading.Event()
@@ -76,7 +76,7 @@ class Ladder:
                 stopped.set()
             return stopped.is_set()
 
-        user = document["Labels"].get(machine.USER) or "root"
+        user = document["Labels"].get(names.USER) or "root"
         verdict = ready.ssh_ready(
             address, user, key, timeout=max(1.0, self.deadline - time.monotonic()), alias=self.name, wait=wait
         )

@@ -1,0 +1,122 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The small languages of a machine's options. Pure; bad input raises ValueError, whose sentence follows the value's place."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .._converge.desired import quote
+from .._converge.units import size
+from . import disk, image, names
+
+ACCELERATORS = {"kvm": "kvm", "tcg": "qemu", "hvf": "hvf"}
+LEAST_MEMORY = 32 << 20
+MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
+
+
+def memory(value: Any) -> int:
+    number = size(value)
+    if number < LEAST_MEMORY:
+        raise ValueError(f"{quote(value)} is less than any system needs; write 512m or 2g")
+    return -(-number // 1024) * 1024
+
+
+def count(value: int) -> int:
+    if not 1 <= value <= 512:
+        raise ValueError(f"{value} is not a number of processors from 1 to 512")
+    return value
+
+
+def boot(value: Mapping) -> dict[str, str]:
+    found = {"Kernel": image.digest(value["kernel"]["checksum"]), "Cmdline": " ".join(value["cmdline"].split())}
+    if value.get("initrd"):
+        found["Initrd"] = image.digest(value["initrd"]["checksum"])
+    return found
+
+
+def boot_matches(desired: Mapping, observed: Mapping | None) -> bool:
+    return all((observed or {}).get(key, "") == desired.get(key, "") for key in ("Kernel", "Initrd", "Cmdline"))
+
+
+def disks(items: Sequence[Mapping]) -> dict[str, dict]:
+    found: dict[str, dict] = {}
+    for item in items:
+        name = names.label(item["name"])
+        if name in found:
+            raise ValueError(f"{quote(name)} is there twice; give each disk its own name")
+        disk.capacity(item["size"])
+        found[name] = {"Bus": item["bus"], "Format": item["format"]}
+    return found
+
+
+def disks_back(value: Mapping | None) -> dict[str, dict]:
+    return {name: {key: item.get(key) for key in ("Bus", "Format")} for name, item in (value or {}).items()}
+
+
+def cards(items: Sequence[Mapping]) -> dict[str, dict]:
+    found: dict[str, dict] = {}
+    for index, item in enumerate(items):
+        if bool(item.get("network")) == bool(item.get("bridge")):
+            raise ValueError(f"card {index} needs either a network or a bridge; write network: default")
+        card = {
+            "Type": "network" if item.get("network") else "bridge",
+            "Source": item.get("network") or item["bridge"],
+            "Model": item["model"],
+        }
+        if item.get("mac"):
+            card["Mac"] = item["mac"].lower()
+            if not MAC.fullmatch(card["Mac"]) or int(card["Mac"][:2], 16) & 1:
+                raise ValueError(
+                    f"{quote(item['mac'])} is not a card's address; write 52:54:00:12:34:56, or leave mac out"
+                )
+        if item.get("address"):
+            if not item.get("network"):
+                raise ValueError("address is given by the network's DHCP; it goes with network, not with bridge")
+            card["Address"] = address(item["address"])
+        found[str(index)] = card
+    return found
+
+
+def address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError(f"{quote(value)} is not an address; write 192.168.90.10") from None
+
+
+def cards_match(desired: Mapping, observed: Mapping | None) -> bool:
+    """The same cards in the same places, each with what was said of it."""
+    observed = observed or {}
+    return set(desired) == set(observed) and not any(card_differs(desired[place], observed[place]) for place in desired)
+
+
+def card_differs(desired: Mapping, observed: Mapping) -> bool:
+    return any(observed.get(key) != value for key, value in desired.items())
+
+
+def cards_back(value: Mapping | None) -> dict[str, dict]:
+    kept = ("Type", "Source", "Mac", "Model", "Address")
+    return {place: {key: card[key] for key in kept if card.get(key)} for place, card in (value or {}).items()}
+
+
+def labels(value: Mapping) -> dict[str, str]:
+    for key in value:
+        if str(key).startswith(names.OWN):
+            raise ValueError(f"{quote(key)} begins with {names.OWN}, which is kept for ourselves; use another name")
+    return {str(key): str(item) for key, item in value.items()}
+
+
+def own_labels_out(value: Mapping | None) -> dict[str, str]:
+    return {key: item for key, item in (value or {}).items() if not key.startswith(names.OWN)}
+
+
+def accelerator(value: str) -> str:
+    return ACCELERATORS.get(value, value)
+
+
+def accelerator_matches(desired: str, observed: str) -> bool:
+    return desired in ("auto", observed)
