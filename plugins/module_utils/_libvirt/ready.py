@@ -18,7 +18,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable
 
 from .._converge.desired import quote
@@ -147,11 +147,21 @@ def _look(
             return Verdict(False, missing.rung, missing.evidence), ""
     code, said = login(address, port, user, arguments, private_key, min(LOGIN, left))
     verdict = judge(code, said, f"{user}@", private_key is not None, banner)
+    if not said and not verdict.ok:
+        # ssh calls it no error that the other side hangs up, so it is asked once more for what it says, and not for a verdict.
+        _code, said = login(address, port, user, arguments, private_key, min(LOGIN, left), "INFO")
+        verdict = replace(verdict, evidence=shown(said) or verdict.evidence)
     return verdict, banner if verdict.rung == "auth" else ""
 
 
 def login(
-    address: str, port: int, user: str, arguments: Sequence[str], private_key: str | None, seconds: float
+    address: str,
+    port: int,
+    user: str,
+    arguments: Sequence[str],
+    private_key: str | None,
+    seconds: float,
+    level: str = "ERROR",
 ) -> tuple[int, str]:
     """Run `true` in the guest by ssh: its exit code, 255 when ssh has failed, and what it said."""
     ours = [
@@ -160,7 +170,7 @@ def login(
         "ControlPath=none",
         "IdentityAgent=none",
         "IdentitiesOnly=yes",
-        "LogLevel=ERROR",
+        f"LogLevel={level}",
         f"PreferredAuthentications={'publickey' if private_key else 'none'}",
         *([f'IdentityFile="{private_key}"'] if private_key else []),
     ]
