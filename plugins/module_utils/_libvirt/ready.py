@@ -26,11 +26,12 @@ from .._converge.errors import SlipwayError
 from . import host_key
 
 RUNGS = ("tcp", "banner", "host key", "auth")
-FIRST_PAUSE, LAST_PAUSE = 0.2, 2.0  # seconds between two looks; anew at each rung
+FIRST_PAUSE, LAST_PAUSE = 0.2, 2.0  # seconds from one look to the next, anew at each rung; the least is always waited
 # sshd >= 9.8 shuts out an address that fails to log in too often: https://man.openbsd.org/sshd_config#PerSourcePenalties
 PAUSE_AFTER_REFUSAL = 6.0
 CONNECT = 2.0  # seconds for a connection: a guest that comes up meanwhile is asked anew sooner than TCP would by itself
-BANNER = 5.0
+# Seconds for the banner, more with each attempt: a forwarded port answers before its guest does, and is then best asked anew.
+FIRST_BANNER, LAST_BANNER = 1.0, 5.0
 LOGIN = 20.0
 LINES_BEFORE_BANNER = 20  # RFC 4253, 4.2, lets a server say something first
 SHOWN = 300  # characters of what others say
@@ -59,7 +60,7 @@ class Verdict:
         return f"{'ready' if self.ok else 'not ready'} at the rung {quote(self.rung)}: {self.evidence}"
 
 
-def probe(address: str, port: int = 22, seconds: float = BANNER) -> str:
+def probe(address: str, port: int = 22, seconds: float = LAST_BANNER) -> str:
     """Return the line by which an SSH server says what it is; raises NotThere, within about these seconds."""
     deadline = time.monotonic() + seconds
     try:
@@ -118,31 +119,41 @@ def ssh_ready(
     if private_key is not None and not os.path.isfile(private_key):
         return Verdict(False, "auth", f"{quote(private_key)}, the private key to log in with, is not there", final=True)
     began = now()
-    best, pause, banner = -1, FIRST_PAUSE, ""
+    best, pause, banner, patience = -1, FIRST_PAUSE, "", FIRST_BANNER
     while True:
-        left = max(0.1, timeout - (now() - began))
-        verdict, banner = _look(address, port, user, arguments, private_key, left, banner)
+        looked = now()
+        left = max(0.1, timeout - (looked - began))
+        verdict, banner = _look(address, port, user, arguments, private_key, left, banner, patience)
         if verdict.ok or verdict.final:
             return verdict
-        waited = now() - began
+        waited, spent = now() - began, now() - looked
         if waited >= timeout:
             return Verdict(False, verdict.rung, f"{verdict.evidence} (for {waited:.0f} s)")
         if RUNGS.index(verdict.rung) > best:
             best, pause = RUNGS.index(verdict.rung), FIRST_PAUSE
+        if verdict.rung == "banner":
+            patience = min(patience * 1.2, LAST_BANNER)
         if verdict.rung == "auth":
             pause = PAUSE_AFTER_REFUSAL
-        if wait(min(pause, timeout - waited)) is True:
+        if wait(min(max(FIRST_PAUSE, pause - spent), timeout - waited)) is True:
             return Verdict(False, verdict.rung, f"{verdict.evidence} (the waiting was ended)")
         pause = min(pause * 1.5, LAST_PAUSE)
 
 
 def _look(
-    address: str, port: int, user: str, arguments: Sequence[str], private_key: str | None, left: float, banner: str
+    address: str,
+    port: int,
+    user: str,
+    arguments: Sequence[str],
+    private_key: str | None,
+    left: float,
+    banner: str,
+    patience: float,
 ) -> tuple[Verdict, str]:
     """One attempt at all rungs, and the banner if there was one; a server that has shown it is not probed again."""
     if not banner:
         try:
-            banner = probe(address, port, min(BANNER, left))
+            banner = probe(address, port, min(patience, left))
         except NotThere as missing:
             return Verdict(False, missing.rung, missing.evidence), ""
     code, said = login(address, port, user, arguments, private_key, min(LOGIN, left))
@@ -207,12 +218,12 @@ def judge(code: int, said: str, user: str, with_key: bool, banner: str) -> Verdi
         return Verdict(True, "host key", f"{banner}, which lets anybody in without a key")
     if "Host key verification failed" in said:
         offered = re.search(r"SHA256:[A-Za-z0-9+/]{43}", said)
-        key = f" ({offered[0]})" if offered else ""
+        key, said = (f" ({offered[0]})", "") if offered else ("", f". ssh said: {evidence}")
         return Verdict(
             False,
             "host key",
             f"the key that answers{key} is not the one that was made for this machine; another host has its address, "
-            f"or its image makes host keys of its own. ssh said: {evidence}",
+            f"or its image makes host keys of its own{said}",
             final=True,
         )
     if re.fullmatch(re.escape(user) + r"\S+: Permission denied \([a-z0-9,@.-]*\)\.", said.strip()):

@@ -194,6 +194,12 @@ def test_pauses_grow_and_begin_anew_at_each_rung(monkeypatch: pytest.MonkeyPatch
     assert time.waits == [0.2, 0.3, 0.45, 0.675, 1.013, 1.519, 2.0, 2.0, 0.2, 0.3, 0.2]
 
 
+def test_a_look_that_took_long_is_part_of_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = Time(monkeypatch, *["tcp"] * 8, "in", cost=1.5)
+    climb(time)
+    assert time.waits == [0.2] * 6 + [0.5] * 2
+
+
 def test_the_deadline_names_the_rung_and_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
     time = Time(monkeypatch, "banner")
     verdict = climb(time, 10.0)
@@ -204,9 +210,15 @@ def test_the_deadline_names_the_rung_and_what_was_there(monkeypatch: pytest.Monk
 def test_each_look_is_bounded_by_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     time = Time(monkeypatch, "reset", cost=4.0)
     climb(time, 9.0)
-    assert time.bounds[:2] == [5.0, 9.0]
+    assert time.bounds[:2] == [ready.FIRST_BANNER, 9.0]
     assert all(bound <= max(0.1, 109.0 - 100.0) for bound in time.bounds)
     assert time.at <= 113.0
+
+
+def test_the_banner_is_waited_for_a_little_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = Time(monkeypatch, "tcp", *["banner"] * 5, "in")
+    climb(time)
+    assert time.bounds[:6] == pytest.approx([1.0, 1.0, 1.2, 1.44, 1.728, 2.0736])
 
 
 def test_an_impostor_is_not_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
