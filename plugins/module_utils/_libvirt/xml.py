@@ -27,7 +27,6 @@ from .metadata import labels_in, set_labels
 __all__ = [
     "KEYS",
     "alias_of",
-    "controller_xml",
     "devices",
     "disk_xml",
     "document",
@@ -302,21 +301,6 @@ def seed_xml(path: str, target: str, kind: str = "qemu") -> str:
 def interface_xml(position: str, interface: Mapping[str, str]) -> str:
     """Write a network interface."""
     return _alone(_interface_element(str(position), interface))
-
-
-def controller_xml(text: str, bus: str) -> str:
-    """Write the controller that a disk on this bus needs before it can be attached; empty when the domain has it.
-
-    Left alone, libvirt plugs in a SCSI controller of a model that PCI Express has no slot for.
-    """
-    domain = root_of(parse(text))
-    if bus != "scsi" or _has_scsi(domain):
-        return ""
-    return _alone(_scsi_controller(domain.get("type")))
-
-
-def _has_scsi(domain: Element) -> bool:
-    return any(controller.get("type") == "scsi" for controller in _all(domain, "controller"))
 
 
 def free_target(text: str, bus: str) -> str:
@@ -682,7 +666,7 @@ def _patch_disks(domain: Element, disks: Mapping[str, Any]) -> None:
         else:
             target = _next_target(disk["Bus"], _targets(domain))
             _add_disk(domain, _disk_element(f"disk-{name}", disk, target, kind))
-        if disk["Bus"] == "scsi" and not _has_scsi(domain):
+        if disk["Bus"] == "scsi" and not any(one.get("type") == "scsi" for one in _all(domain, "controller")):
             domain.need("devices").add(_scsi_controller(kind), "controller")
 
 
