@@ -27,6 +27,7 @@ from .metadata import labels_in, set_labels
 __all__ = [
     "KEYS",
     "alias_of",
+    "controller_xml",
     "devices",
     "disk_xml",
     "document",
@@ -57,6 +58,7 @@ PREFIXES = {"virtio": "vd", "ide": "hd", "fdc": "fd"}
 SOURCES = {"network": "network", "bridge": "bridge", "direct": "dev"}
 # What libvirt writes into a domain whose CPU nobody chose.
 FILLED_IN = ("qemu64", "kvm64", "cortex-a15")
+ALIAS = re.compile(r"ua-[a-zA-Z0-9_-]+")
 EXPRESS = ("q35", "virt")
 # Our volumes carry their part in their name, which remains where aliases and serials do not (vbox, hyperv).
 VOLUME = re.compile(r"(?:^|[/\\])slipway\.[^./\\]+\.[^./\\]+\.(root|seed|disk-[a-z0-9-]+)\.[a-z0-9]+$")
@@ -157,7 +159,10 @@ def _boot(domain: Element) -> dict[str, str]:
 
 
 def _disks(domain: Element) -> dict[str, Element]:
-    """Return the disks under root, seed and disk-NAME: by our alias, else serial, else file, else place."""
+    """Return the disks under root, seed and disk-NAME: by our alias, else serial, else file, else place.
+
+    A CD that does not say it is our seed is somebody's, and no part of the machine as we know it.
+    """
     found: dict[str, Element] = {}
     nameless = []
     for element in _all(domain, "disk"):
@@ -166,19 +171,15 @@ def _disks(domain: Element) -> dict[str, Element]:
         key = _alias(element) or _by_serial(element) or _by_file(element)
         if key and key not in found:
             found[key] = element
-        else:
+        elif element.get("device") != "cdrom":
             nameless.append(element)
     # In a domain of ours, the first disk that is not ours is a stranger, and no root.
     ours = any(_alias(element) or _by_file(element) for element in found.values())
     for element in nameless:
-        target = element.said("target", "dev")
-        if element.get("device") == "cdrom":
-            if "seed" not in found and _path(element):
-                found["seed"] = element
-        elif "root" not in found and not ours:
+        if "root" not in found and not ours:
             found["root"] = element
         else:
-            found[f"disk-{target}"] = element
+            found[f"disk-{element.said('target', 'dev')}"] = element
     return found
 
 
@@ -301,6 +302,21 @@ def seed_xml(path: str, target: str, kind: str = "qemu") -> str:
 def interface_xml(position: str, interface: Mapping[str, str]) -> str:
     """Write a network interface."""
     return _alone(_interface_element(str(position), interface))
+
+
+def controller_xml(text: str, bus: str) -> str:
+    """Write the controller that a disk on this bus needs before it can be attached; empty when the domain has it.
+
+    Left alone, libvirt plugs in a SCSI controller of a model that PCI Express has no slot for.
+    """
+    domain = root_of(parse(text))
+    if bus != "scsi" or _has_scsi(domain):
+        return ""
+    return _alone(_scsi_controller(domain.get("type")))
+
+
+def _has_scsi(domain: Element) -> bool:
+    return any(controller.get("type") == "scsi" for controller in _all(domain, "controller"))
 
 
 def free_target(text: str, bus: str) -> str:
@@ -534,10 +550,22 @@ def patch(text: str, changes: Mapping[str, Any]) -> str:
         raise ValueError(f"{unknown[0]} is no key of a machine; it has {', '.join(KEYS)}")
     whole = parse(text)
     domain = root_of(whole)
-    for key, change in PATCHES.items():
-        if key in changes and changes[key] != now[key]:
-            change(domain, changes[key])
+    differing = [key for key in PATCHES if key in changes and changes[key] != now[key]]
+    if {"Root", "Disks", "Seed", "Interfaces"} & set(differing):
+        _name_devices(domain)
+    for key in differing:
+        PATCHES[key](domain, changes[key])
     return str(whole)
+
+
+def _name_devices(domain: Element) -> None:
+    """Give the devices their aliases, so that they are still known when others come before them or go."""
+    if not style_of(domain.get("type")).qemu:
+        return
+    devices = {**_disks(domain), **{f"net-{key}": element for key, element in _interfaces(domain).items()}}
+    for name, element in devices.items():
+        if element.find("alias") is None and ALIAS.fullmatch(alias_of(name)):
+            element.add(Element("alias", {"name": alias_of(name)}))
 
 
 def _patch_name(domain: Element, name: str) -> None:
@@ -666,7 +694,7 @@ def _patch_disks(domain: Element, disks: Mapping[str, Any]) -> None:
         else:
             target = _next_target(disk["Bus"], _targets(domain))
             _add_disk(domain, _disk_element(f"disk-{name}", disk, target, kind))
-        if disk["Bus"] == "scsi" and not any(one.get("type") == "scsi" for one in _all(domain, "controller")):
+        if disk["Bus"] == "scsi" and not _has_scsi(domain):
             domain.need("devices").add(_scsi_controller(kind), "controller")
 
 
@@ -689,6 +717,9 @@ def _patch_seed(domain: Element, path: str) -> None:
 
 
 def _empty_drive(domain: Element) -> Element | None:
+    """Return the drive whose medium was ours, where no alias is kept that would say so."""
+    if style_of(domain.get("type")).qemu:
+        return None
     drives = (element for element in _all(domain, "disk") if element.get("device") == "cdrom")
     return next((element for element in drives if not _path(element)), None)
 
