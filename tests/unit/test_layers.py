@@ -15,6 +15,9 @@ UTILS = Path(__file__).parents[2] / "plugins" / "module_utils"
 MODULES = UTILS.parent / "modules"
 CORE, DOCKER = "_converge", "_docker"
 SOURCES = sorted(UTILS.rglob("*.py")) + sorted(MODULES.glob("*.py"))
+CONTROLLER = [
+    path for kind in ("plugin_utils", "inventory", "connection") for path in sorted((UTILS.parent / kind).glob("*.py"))
+]
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -49,6 +52,27 @@ def test_targets_need_nothing_else(path: Path) -> None:
             assert top in allowed | {"docker"}
         else:
             assert top in allowed, f"{name}: the SDK is imported in engine.py alone"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(UTILS.parent)))
+def test_what_goes_to_targets_needs_nothing_of_the_controllers(path: Path) -> None:
+    assert not [name for name in imports(path) if "plugin_utils" in name], "Ansible ships module_utils alone"
+
+
+@pytest.mark.parametrize("path", CONTROLLER, ids=lambda path: str(path.relative_to(UTILS.parent)))
+def test_plugins_of_the_controller_know_libvirt_in_one_place(path: Path) -> None:
+    """Plugins talk to Ansible, plugin_utils do not, and both know of the core no more than its errors."""
+    inner = path.parent.name == "plugin_utils"
+    for name in imports(path):
+        top = name.partition(".")[0]
+        if top in ("libvirt", "libvirt_qemu"):
+            assert inner and path.name == "hypervisor.py", "libvirt is imported in hypervisor.py alone"
+        elif top == "ansible":
+            assert not inner, "what is known of machines has never heard of Ansible"
+        elif top == "module_utils":
+            assert name == f"module_utils.{CORE}.errors"
+        else:
+            assert top in set(sys.stdlib_module_names) | {"plugin_utils"}, name
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(UTILS.parent)))
