@@ -58,8 +58,9 @@ options:
 notes:
   - A machine without a host key that we made, such as one that was adopted, gets no SSH arguments, and a warning. C(ssh) then checks its key
     as it is configured to.
-  - C(-o StrictHostKeyChecking=no) in C(ssh_args) of C(ansible.cfg) comes before all arguments of an inventory, and undoes the pin. The setting
-    C(host_key_checking=false) does not, this plugin turns it on again for its hosts.
+  - The pin is in C(ansible_ssh_args), which comes first, so that neither C(host_key_checking=false) nor C(ssh_args) of C(ansible.cfg) undo it; C(ssh_args) of
+    C(ansible.cfg) are not used for these hosts. Arguments of your own belong into C(ansible_ssh_extra_args), and into C(ansible_ssh_common_args) when there is
+    no host to jump through.
   - What hypervisors and guests say is marked as unsafe; nothing in it is ever taken for a template.
 extends_documentation_fragment:
   - constructed
@@ -209,8 +210,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             hop = jump or ssh.hop_of(record["uri"])
             if hop and hop != "none" and not ssh.is_hop(hop):
                 raise AnsibleParserError(f'uri: "{hop}" of {record["uri"]} is no host to jump through; say proxy_jump')
-            variables["ansible_ssh_common_args"] = ssh.arguments(key, "" if hop == "none" else hop)
-            variables["ansible_ssh_host_key_checking"] = True
+            variables.update(ssh.variables(key, "" if hop == "none" else hop))
         else:
             self.display.warning(
                 f"the machine {record['name']} at {record['uri']} has no SSH host key that we made, so nothing pins it, and it gets no SSH "

@@ -158,6 +158,7 @@ def test_the_comment_of_a_key_is_left_out() -> None:
         "ssh-ed25519",
         "ssh-ed25519 AAAA' -o ProxyCommand=id '",
         f"{KEY}\n-o ProxyCommand=id",
+        f"{KEY}AAAA",
         "ssh-ed25519 AAAAB3NzaC1yc2EAAAADAQABAAAAgQ==",
         "ssh-dss AAAAB3NzaC1kc3MAAAA=",
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI%h",
@@ -168,8 +169,21 @@ def test_what_is_no_key_is_none(text: str) -> None:
     assert ssh.host_key(text) == ""
 
 
+def test_without_a_jump_the_users_own_arguments_are_left_to_him() -> None:
+    assert set(ssh.variables(KEY)) == {"ansible_ssh_args", "ansible_host_key_checking"}
+
+
 def test_ssh_reads_the_arguments_as_they_are_meant() -> None:
-    command = ["ssh", "-F", "none", "-G", *shlex.split(ssh.arguments(KEY, "root@hv1.example.org:2222")), "10.93.0.50"]
+    pinned = ssh.variables(KEY, "root@hv1.example.org:2222")
+    command = [
+        "ssh",
+        "-F",
+        "none",
+        "-G",
+        *shlex.split(pinned["ansible_ssh_args"]),
+        *shlex.split(pinned["ansible_ssh_common_args"]),
+        "10.93.0.50",
+    ]
     settings = dict(
         line.partition(" ")[::2]
         for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
@@ -177,7 +191,8 @@ def test_ssh_reads_the_arguments_as_they_are_meant() -> None:
     assert settings["stricthostkeychecking"] == "true"
     assert settings["knownhostscommand"] == f"/bin/echo %H {KEY}"
     assert settings["userknownhostsfile"] == settings["globalknownhostsfile"] == "/dev/null"
-    assert settings["updatehostkeys"] == "false"
+    assert settings["updatehostkeys"] == settings["verifyhostkeydns"] == "false"
+    assert settings["hostkeyalgorithms"] == "ssh-ed25519"
     assert settings["proxyjump"] == "root@hv1.example.org:2222"
 
 
