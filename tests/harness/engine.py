@@ -9,26 +9,34 @@ and some empty cgroups; the next run removes them first.
 
 from __future__ import annotations
 
-import ctypes
 import glob
 import http.client
 import io
 import json
 import os
 import shutil
-import signal
 import socket
-import subprocess
 import tarfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from .namespaces import (
+    ROOT,
+    SYSTEM_PATH,
+    Namespaces,
+    NamespacesFailed,
+    claim,
+    end_holder,
+    missing_commands,
+    remove_directory,
+    run,
+    wait_for,
+)
+
 NAMES = [f"slipway-it-{number}" for number in range(1, 33)]
-ROOT = Path("/var/tmp")  # short: the path of a unix socket holds 107 characters
 IMAGE = "slipway-test/busybox"
 COMMANDS = {
     "dockerd": "docker.io",
@@ -40,7 +48,6 @@ COMMANDS = {
     "busybox": "busybox-static",
 }
 CAP_SYS_RESOURCE = 24
-SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 # Build machines often lack CAP_SYS_RESOURCE, and runc cannot hand out what it has not got.
 RUNC_WRAPPER = """\
@@ -57,29 +64,9 @@ done
 exec {runc} "$@"
 """
 
-# The first process of a process namespace inherits every orphan; a shell that waits takes them off the table.
-HOLDER = "trap : TERM INT; echo ready; while :; do sleep 3600 & wait; done"
 
-
-class EngineFailed(Exception):
+class EngineFailed(NamespacesFailed):
     """The private engine could not be started; the message says why."""
-
-
-def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Return the first true value of ``condition``; raise TimeoutError naming ``what`` when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds:g} s for {what}")
-        time.sleep(0.02)
-
-
-def missing_commands(wanted: dict[str, str] = COMMANDS) -> list[str]:
-    """Return the Debian packages to install before an engine can be started here."""
-    return sorted({package for command, package in wanted.items() if not shutil.which(command, path=SYSTEM_PATH)})
 
 
 def has_capability(number: int) -> bool:
@@ -88,11 +75,6 @@ def has_capability(number: int) -> bool:
         if line.startswith("CapEff:"):
             return bool(int(line.split()[1], 16) >> number & 1)
     return False
-
-
-def _end_with_parent() -> None:
-    """Ask the kernel to kill this process when the test run ends, in whatever way."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -117,21 +99,18 @@ class ApiError(Exception):
         super().__init__(f"{status}: {message}")
 
 
-class Engine:
+class Engine(Namespaces):
     """One dockerd in namespaces of its own.
 
-    ``socket`` and ``url`` say where it answers; ``directory`` holds all that it writes.
+    ``socket`` and ``url`` say where it answers.
     """
 
     def __init__(self, name: str, options: Sequence[str] = ()) -> None:
-        self.name = name
+        super().__init__(name)
         self.options = list(options)
-        self.directory = ROOT / name
         self.socket = str(self.directory / "docker.sock")
         self.url = f"unix://{self.socket}"
         self.base_images: set[str] = set()
-        self._holder: subprocess.Popen | None = None
-        self._init = 0
         self._connection: UnixConnection | None = None
 
     # -- life ------------------------------------------------------------------------------------------------------
@@ -140,23 +119,8 @@ class Engine:
         """Make the namespaces and start the daemon in them."""
         self.directory.mkdir(mode=0o700)
         (self.directory / "daemon.json").write_text("{}")  # the machine's own configuration is not meant for this one
-        self._hold()
+        self.hold()
         self.start_daemon()
-
-    def _hold(self) -> None:
-        # unshare keeps /sys as it is; a fresh one would hide the cgroups from the daemon.
-        command = ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        self._holder = subprocess.Popen(
-            [*command, "sh", "-c", HOLDER, self.name], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
-            preexec_fn=_end_with_parent, start_new_session=True, text=True,
-        )  # fmt: skip
-        assert self._holder.stdout
-        if self._holder.stdout.readline() != "ready\n":
-            raise EngineFailed("this machine does not allow new namespaces (unshare failed); run as root")
-        children = Path(f"/proc/{self._holder.pid}/task/{self._holder.pid}/children").read_text().split()
-        self._init = int(children[0])
-        self.in_namespaces("ip", "link", "set", "lo", "up")
-        self.in_namespaces("hostname", self.name)
 
     def _daemon_command(self) -> list[str]:
         d = self.directory
@@ -194,26 +158,17 @@ class Engine:
         self.close_connection()
         self.in_namespaces("kill", f"-{how}", pid)
         wait_for(lambda: not self.answers(), 30, "dockerd to end")
-        wait_for(lambda: not self._runs(pid), 30, "dockerd to end")
+        wait_for(lambda: not self.runs(pid), 30, "dockerd to end")
         (self.directory / "pid").unlink(missing_ok=True)
 
     def signal_daemon(self, name: str) -> None:
         """Send a signal to dockerd: STOP and CONT freeze and thaw it."""
         self.in_namespaces("kill", f"-{name}", (self.directory / "pid").read_text().strip())
 
-    def _runs(self, pid: str) -> bool:
-        state = self.in_namespaces("sh", "-c", f"cut -d ' ' -f 3 /proc/{pid}/stat || true", check=False).strip()
-        return state not in ("", "Z")
-
     def stop(self) -> None:
         """End everything and remove every trace."""
         self.close_connection()
-        if self._holder is not None:
-            self._holder.kill()
-            self._holder.wait()
-            if self._holder.stdout:
-                self._holder.stdout.close()
-            self._holder = None
+        self.end()
         clean(self.name)
 
     def answers(self) -> bool:
@@ -229,30 +184,9 @@ class Engine:
         """Return the last lines of the daemon's log."""
         return " | ".join((self.directory / "log").read_text(errors="replace").splitlines()[-lines:])
 
-    # -- processes beside it ---------------------------------------------------------------------------------------
-
-    def enter(self, *command: str, pid: bool = True) -> list[str]:
-        """Return the command line that runs ``command`` in the engine's namespaces (without ``pid``: its network only)."""
-        which = ["--mount", "--net", "--uts", "--ipc", "--pid"] if pid else ["--net"]
-        return ["nsenter", "--target", str(self._init), *which, "--", *command]
-
-    def spawn(self, command: Sequence[str], **options: Any) -> subprocess.Popen:
-        """Start a process that ends with the engine."""
-        return subprocess.Popen(
-            self.enter(*command), stdin=subprocess.DEVNULL, start_new_session=True, env={**_environment(), "PATH": SYSTEM_PATH}, **options
-        )  # fmt: skip
-
-    def in_namespaces(self, *command: str, check: bool = True) -> str:
-        """Run a command as a process beside the daemon; return its output."""
-        return _run(self.enter(*command), check=check)
-
-    def in_netns(self, *command: str, check: bool = True) -> str:
-        """Run a command in the engine's network, where published ports answer; return its output."""
-        return _run(self.enter(*command, pid=False), check=check)
-
     def run_cli(self, *arguments: str, check: bool = True, input: str | bytes | None = None) -> str:
         """Run the docker CLI against this engine; return its output without the last newline."""
-        return _run(["docker", "--host", self.url, *arguments], check=check, input=input)
+        return run(["docker", "--host", self.url, *arguments], check=check, input=input)
 
     # -- the API, to look and to clean up --------------------------------------------------------------------------
 
@@ -379,7 +313,7 @@ def busybox_tar() -> bytes:
     if not _BUSYBOX:
         path = shutil.which("busybox", path=SYSTEM_PATH)
         assert path
-        applets = _run([path, "--list"]).split()
+        applets = run([path, "--list"]).split()
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             for name in ("bin", "etc", "tmp", "srv", "var"):
@@ -407,39 +341,7 @@ def _member(
     tar.addfile(info, io.BytesIO(content))
 
 
-def _environment() -> dict[str, str]:
-    """The environment without what would point a docker client elsewhere."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("DOCKER_")}
-
-
-def _run(command: Sequence[str], check: bool = True, input: str | bytes | None = None) -> str:
-    data = input.encode() if isinstance(input, str) else input
-    source: dict[str, Any] = {"stdin": subprocess.DEVNULL} if data is None else {"input": data}
-    done = subprocess.run(
-        command, capture_output=True, timeout=120, env={**_environment(), "PATH": SYSTEM_PATH}, check=False, **source
-    )
-    if check and done.returncode:
-        raise AssertionError(
-            f"{' '.join(command)}: exit {done.returncode}: {done.stderr.decode(errors='replace').strip()}"
-        )
-    return done.stdout.decode(errors="replace").rstrip("\n")
-
-
 # -- debris ------------------------------------------------------------------------------------------------------------
-
-
-def _claim(name: str) -> socket.socket | None:
-    """Take a name for as long as this process lives; None when another run has it.
-
-    An abstract socket leaves no file, and the kernel gives it back however the process ends.
-    """
-    claim = socket.socket(socket.AF_UNIX)
-    try:
-        claim.bind(f"\0{name}")
-    except OSError:
-        claim.close()
-        return None
-    return claim
 
 
 def _cgroups(name: str) -> list[str]:
@@ -448,11 +350,7 @@ def _cgroups(name: str) -> list[str]:
 
 def clean(name: str) -> None:
     """Remove what an engine of this name has left: its holder, its cgroups, its directory."""
-    for path in glob.glob("/proc/[0-9]*/cmdline"):
-        with suppress(OSError):
-            words = Path(path).read_bytes().split(b"\0")[:-1]
-            if words and words[-1] == name.encode() and HOLDER.encode() in words:
-                os.kill(int(path.split("/")[2]), signal.SIGKILL)
+    end_holder(name)
 
     def removed() -> bool:
         for top in _cgroups(name):
@@ -462,13 +360,7 @@ def clean(name: str) -> None:
         return not _cgroups(name)
 
     wait_for(removed, 15, f"the cgroups of {name} to be free")
-    directory = ROOT / name
-
-    def emptied() -> bool:
-        shutil.rmtree(directory, ignore_errors=True)
-        return not directory.exists()
-
-    wait_for(emptied, 15, f"{directory} to be free")
+    remove_directory(name)
 
 
 def clean_leftovers() -> list[str]:
@@ -477,9 +369,9 @@ def clean_leftovers() -> list[str]:
     for name in NAMES:
         if not (ROOT / name).exists() and not _cgroups(name):
             continue
-        claim = _claim(name)
-        if claim is not None:
-            with claim:
+        taken = claim(name)
+        if taken is not None:
+            with taken:
                 clean(name)
                 found.append(name)
     return found
@@ -490,15 +382,15 @@ def private_engine(*options: str) -> Iterator[Engine]:
     """A running engine under a free name; ``options`` are further flags of dockerd."""
     if os.geteuid() != 0:
         raise EngineFailed("a private engine needs root")
-    packages = missing_commands()
+    packages = missing_commands(COMMANDS)
     if packages:
         raise EngineFailed(f"a private engine needs these packages: {' '.join(packages)}")
     clean_leftovers()
     for name in NAMES:
-        claim = _claim(name)
-        if claim is None:
+        taken = claim(name)
+        if taken is None:
             continue
-        with claim:
+        with taken:
             engine = Engine(name, options)
             try:
                 engine.start()
