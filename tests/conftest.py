@@ -17,7 +17,16 @@ for entry in (str(COLLECTIONS), str(TESTS)):
     if entry not in sys.path:
         sys.path.insert(0, entry)
 
-from harness.fixtures import engine, proxy, registry, runner, session_engine, task  # noqa: E402, F401
+from harness.fixtures import (  # noqa: E402, F401
+    engine,
+    hypervisor,
+    proxy,
+    registry,
+    runner,
+    session_engine,
+    session_hypervisor,
+    task,
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from .engine import Engine, EngineFailed, private_engine
+from .engine import Engine, private_engine
+from .hypervisor import Hypervisor, private_hypervisor
+from .namespaces import NamespacesFailed
 from .proxy import RecordingProxy
 from .registry import Registry, registry_in
 from .run import Runner
@@ -22,7 +24,7 @@ def session_engine() -> Iterator[Engine]:
         with private_engine() as engine:
             engine.import_test_images()
             yield engine
-    except EngineFailed as error:
+    except NamespacesFailed as error:
         pytest.fail(str(error), pytrace=False)
 
 
@@ -45,6 +47,24 @@ def proxy(engine: Engine) -> Iterator[RecordingProxy]:
     """A recording proxy before the engine."""
     with RecordingProxy(engine.socket) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def session_hypervisor() -> Iterator[Hypervisor]:
+    """The hypervisor of this session, with a network and a pool; use `hypervisor`, which is cleaned after each test."""
+    try:
+        with private_hypervisor() as hypervisor:
+            hypervisor.furnish()
+            yield hypervisor
+    except NamespacesFailed as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def hypervisor(session_hypervisor: Hypervisor) -> Iterator[Hypervisor]:
+    """A real hypervisor that has the network and the pool ``default``, and nothing else."""
+    yield session_hypervisor
+    session_hypervisor.clean()
 
 
 @pytest.fixture(scope="session")
