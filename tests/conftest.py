@@ -25,6 +25,7 @@ from harness.fixtures import (  # noqa: E402, F401
     runner,
     session_engine,
     session_hypervisor,
+    small_guest,
     task,
 )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from .engine import Engine, private_engine
+from .guest import Image, image_in
 from .hypervisor import Hypervisor, private_hypervisor
 from .namespaces import NamespacesFailed
 from .proxy import RecordingProxy
@@ -65,6 +66,15 @@ def hypervisor(session_hypervisor: Hypervisor) -> Iterator[Hypervisor]:
     """A real hypervisor that has the network and the pool ``default``, and nothing else."""
     yield session_hypervisor
     session_hypervisor.clean()
+
+
+@pytest.fixture(scope="session")
+def small_guest(session_hypervisor: Hypervisor) -> Image:
+    """The image of the small guest, which runs from RAM, where the hypervisor may read it."""
+    try:
+        return image_in(session_hypervisor, "small")
+    except NamespacesFailed as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")
