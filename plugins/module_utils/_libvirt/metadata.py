@@ -53,3 +53,8 @@ def _ours(root: Element, namespace: str) -> Element | None:
 
 def _local(element: Element) -> str:
     return element.tag.rpartition(":")[2]
+
+
+def labels_xml(labels: Mapping[str, str]) -> str:
+    """The labels as the call that sets metadata wants them: it adds prefix and namespace by itself."""
+    return str(Element("machine", None, *(Element("label", {"name": name}, labels[name]) for name in sorted(labels))))
