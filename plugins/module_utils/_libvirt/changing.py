@@ -40,7 +40,7 @@ def updates(
     if "image" in changed:
         generation += 1
         yield making.make_root(resource, world, generation, Phase.PREPARE)
-        yield making.write_seed(resource, world, generation)
+        yield making.write_seed(resource, world)
         define["Root"] = making.root_document(resource, world, generation)
         define["Seed"] = making.Place(resource, world).volume("seed", "iso")
     if {"image", "labels", "protect"} & set(changed):

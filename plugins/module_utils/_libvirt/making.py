@@ -9,6 +9,7 @@ from typing import Any
 
 from .._converge.action import Phase
 from .._converge.desired import Resource
+from .._converge.errors import SpecError
 from .._converge.kind import Step
 from .._converge.observed import Observed, World
 from . import image, names
@@ -57,30 +58,36 @@ def make_root(resource: Resource, world: World, generation: int, phase: Phase | 
     return Step("make_root", words, payload, undo, phase)
 
 
-def write_seed(resource: Resource, world: World, generation: int) -> Step:
+def write_seed(resource: Resource, world: World) -> Step:
+    """The seed is made with a new host key, so a new one makes cloud-init take the machine for a new one."""
     path = Place(resource, world).volume("seed", "iso")
-    payload = {
-        "path": path,
-        "seed": resource.intent.get("seed") or {},
-        "hostname": resource.name,
-        "generation": generation,
-    }
-    return Step(
-        "write_seed",
-        f"write the seed of {resource.name}",
-        payload,
-        ("remove_volume", f"remove the seed of {resource.name}", {"path": path}),
-    )
+    payload = {"path": path, "seed": resource.intent.get("seed") or {}, "hostname": resource.name}
+    undo = ("remove_volume", f"remove the seed of {resource.name}", {"path": path})
+    return Step("write_seed", f"write the seed of {resource.name}", payload, undo)
 
 
 def making(resource: Resource, world: World) -> Iterator[Step]:
-    remains = world.remains.get(resource.key)
-    if "image" in resource.fields and not (remains and remains.raw.get("Root")):
+    """What comes before its definition. A root disk that is there already, of a machine that is gone, is kept."""
+    if "image" in resource.fields and not kept_root(resource, world):
         yield make_root(resource, world, 1)
-    yield write_seed(resource, world, 1)
+    yield write_seed(resource, world)
     for place, card in (resource.fields.get("networks") or {}).items():
         if card.get("Address"):
             yield reserve(resource, world, place, card)
+
+
+def kept_root(resource: Resource, world: World) -> Mapping[str, Any]:
+    """The root disk that a machine has left behind which is itself gone; empty when there is none."""
+    remains = world.remains.get(resource.key)
+    root = (remains.raw.get("Root") if remains else None) or {}
+    if root and names.digest_of(root["Backing"]) != resource.fields.get("image"):
+        raise SpecError(
+            [
+                f"{resource.place}: the machine is gone, and its root disk {root['Path']} is there and made from another image; "
+                f"say state: absent to remove what is left of it, or give it the image it had"
+            ]
+        )
+    return root
 
 
 def reserve(resource: Resource, world: World, place: str, card: Mapping) -> Step:
@@ -105,7 +112,7 @@ def identity(resource: Resource, world: World) -> str:
 
 def fill(document: dict, resource: Resource, world: World) -> dict:
     """The whole of a new machine: what was said, and for the rest what suits."""
-    place, remains = Place(resource, world), world.remains.get(resource.key)
+    place = Place(resource, world)
     identity = names.identity(world.facts["host"], "machine", world.facts["project"], resource.name)
     boot = document.get("Boot") or {}
     accelerator = document.get("Type") or "auto"
@@ -134,13 +141,12 @@ def fill(document: dict, resource: Resource, world: World) -> dict:
         "Serial": place.volume("console", "log"),
     }
     filled["Cpu"] = document.get("Cpu") or ("maximum" if filled["Type"] == "qemu" else "host-passthrough")
+    generation = 1
     if "image" in resource.fields:
-        filled["Root"] = (
-            {key: remains.raw["Root"][key] for key in ("Path", "Format")}
-            if remains and remains.raw.get("Root")
-            else root_document(resource, world, 1)
-        )
-    filled["Labels"] = {**(document.get("Labels") or {}), **facts_as_labels(resource, 1)}
+        kept = kept_root(resource, world)
+        filled["Root"] = {key: kept[key] for key in ("Path", "Format")} if kept else root_document(resource, world, 1)
+        generation = int(filled["Root"]["Path"].rpartition("root-")[2].partition(".")[0])
+    filled["Labels"] = {**(document.get("Labels") or {}), **facts_as_labels(resource, generation)}
     return filled
 
 

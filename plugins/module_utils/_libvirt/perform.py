@@ -10,18 +10,19 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from .._converge.action import Action
 from .._converge.errors import EngineError
+from .._converge.lock import locked
 from . import host_key, iso, names, seed, xml
 from .hypervisor import MISSING, Hypervisor
 from .metadata import labels_xml
 
 GONE = 20.0  # seconds for a guest to let go of a device
 PART = ".part"
-TAIL = 4096  # bytes of a console that are shown
+PATIENCE = 1800.0  # seconds for another run to have fetched its images
 
 
 class Performer:
@@ -99,10 +100,17 @@ class Performer:
     # -- pools, volumes, images --------------------------------------------------------------------------------
 
     def _create_pool(self, action: Action) -> None:
-        connection, path = self.hypervisor.connection, action.payload["body"]["Path"]
-        pool = self.change("define the pool", connection.storagePoolDefineXML, xml.pool_xml(action.resource[1], path))
-        self.change("make the directory", pool.build)
-        self.change("start the pool", pool.create)
+        """Make what is missing of it: a run that was cut off may have come half the way."""
+        connection, name = self.hypervisor.connection, action.resource[1]
+        pool = next(
+            (item for item in self.hypervisor.read(connection.listAllStoragePools) if item.name() == name), None
+        )
+        if pool is None:
+            text = xml.pool_xml(name, action.payload["body"]["Path"])
+            pool = self.change("define the pool", connection.storagePoolDefineXML, text)
+        if not pool.isActive():
+            self.change("make the directory", pool.build)
+            self.change("start the pool", pool.create)
         self.change("autostart the pool", pool.setAutostart, True)
 
     def _remove_pool(self, action: Action) -> None:
@@ -117,36 +125,38 @@ class Performer:
         """Bring an image in, and keep it only when it is what its checksum says.
 
         It is uploaded under another name and renamed at the end, so that what has the digest's name is whole. Where the
-        pool is on another host nothing can be renamed; there a volume that was cut off is found when it is used.
+        pool is on another host nothing can be renamed; there a volume that was cut off is found when it is used. Projects
+        share images, so one run fetches at a time.
         """
-        payload = action.payload
-        path, wanted = payload["path"], payload["digest"]
-        with _source(payload["source"]) as (stream, length):
-            if length is None:
+        path = action.payload["path"]
+        with locked(self.hypervisor.host, "images", path, patience=PATIENCE) as waited:
+            if waited and self.hypervisor.volume(path) is not None:
+                return
+            with source(action.payload["source"]) as (stream, length):
+                self._bring(stream, length, action.payload)
+
+    def _bring(self, stream: Any, length: int | None, payload: Mapping[str, Any]) -> None:
+        path, place = payload["path"], payload["source"]
+        if length is None:
+            raise EngineError(f"{place} does not say how long it is; copy it to this host and name its path", 400)
+        directory = os.path.dirname(path)
+        local = os.path.isdir(directory) and os.access(directory, os.W_OK)
+        target = path + PART if local else path
+        self._drop(target)
+        pool = self.hypervisor.pool_of(path)
+        description = xml.volume_xml(os.path.basename(target), length, "raw", mode="0444")
+        volume = self.change("make the volume", pool.createXML, description, 0)
+        digest = hashlib.sha256()
+        try:
+            self.hypervisor.upload(volume, _hashing(stream, digest), length)
+            if digest.hexdigest() != payload["digest"]:
                 raise EngineError(
-                    f"{payload['source']} does not say how long it is; copy it to this host and name its path", 400
+                    f"{place} has the checksum sha256:{digest.hexdigest()}, not the one that was said; get the right file, or correct checksum",
+                    400,
                 )
-            local = os.path.isdir(os.path.dirname(path)) and os.access(os.path.dirname(path), os.W_OK)
-            target = path + PART if local else path
+        except BaseException:
             self._drop(target)
-            pool = self.hypervisor.pool_of(path)
-            volume = self.change(
-                "make the volume",
-                pool.createXML,
-                xml.volume_xml(os.path.basename(target), length, "raw", mode="0444"),
-                0,
-            )
-            digest = hashlib.sha256()
-            try:
-                self.hypervisor.upload(volume, _hashing(stream, digest), length)
-                if digest.hexdigest() != wanted:
-                    raise EngineError(
-                        f"{payload['source']} has the checksum sha256:{digest.hexdigest()}, not the one that was said; get the right file, or correct checksum",
-                        400,
-                    )
-            except BaseException:
-                self._drop(target)
-                raise
+            raise
         if local:
             os.rename(target, path)
         self.hypervisor.refresh(pool)
@@ -173,6 +183,11 @@ class Performer:
                 f"the base image {path} is damaged, its content has the checksum sha256:{found.hexdigest()}; remove it with machine_image, state: absent, and run again",
                 400,
             )
+
+    def _verify_boot(self, boot: Mapping[str, str]) -> None:
+        for key in ("Kernel", "Initrd"):
+            if names.digest_of(boot.get(key, "")):
+                self._verify(boot[key], names.digest_of(boot[key]))
 
     def _make_root(self, action: Action) -> None:
         payload = action.payload
@@ -318,8 +333,7 @@ class Performer:
 
     def _define_new(self, action: Action) -> None:
         body = action.payload["body"]
-        for digest, path in action.payload.get("verify") or ():
-            self._verify(path, digest)
+        self._verify_boot(body["Boot"])
         document = {**body, "Labels": self._with_key(action.resource[1], body["Labels"])}
         self._define_and_look(
             xml.render(document), {key: document[key] for key in ("Name", "UUID", "Memory", "Cpus", "Root", "Disks")}
@@ -329,6 +343,7 @@ class Performer:
 
     def _define(self, action: Action) -> None:
         changes = dict(action.payload["changes"])
+        self._verify_boot(changes.get("Boot") or {})
         if "Labels" in changes:
             changes["Labels"] = self._with_key(action.resource[1], changes["Labels"])
         flags = self.libvirt.VIR_DOMAIN_XML_INACTIVE | self.libvirt.VIR_DOMAIN_XML_SECURE
@@ -486,28 +501,21 @@ class Performer:
             time.sleep(0.1)
 
 
-class _source:
+@contextmanager
+def source(place: str) -> Iterator[tuple[Any, int | None]]:
     """An image's file or URL as (stream, length in bytes or None)."""
-
-    def __init__(self, place: str) -> None:
-        self.place = place
-
-    def __enter__(self) -> tuple[Any, int | None]:
-        try:
-            if self.place.startswith(("http://", "https://")):
-                self.stream = urllib.request.urlopen(self.place, timeout=60)
-                length = self.stream.headers.get("Content-Length")
-                return self.stream, int(length) if length else None
-            path = self.place[len("file://") :] if self.place.startswith("file://") else self.place
-            self.stream = open(path, "rb")
-            return self.stream, os.fstat(self.stream.fileno()).st_size
-        except OSError as error:
-            raise EngineError(
-                f"{self.place} cannot be read: {getattr(error, 'strerror', None) or error}", 400
-            ) from None
-
-    def __exit__(self, *_error: object) -> None:
-        self.stream.close()
+    try:
+        if place.startswith(("http://", "https://")):
+            stream = urllib.request.urlopen(place, timeout=60)
+            said = stream.headers.get("Content-Length")
+            length = int(said) if said else None
+        else:
+            stream = open(place[len("file://") :] if place.startswith("file://") else place, "rb")
+            length = os.fstat(stream.fileno()).st_size
+    except OSError as error:
+        raise EngineError(f"{place} cannot be read: {getattr(error, 'strerror', None) or error}", 400) from None
+    with stream:
+        yield stream, length
 
 
 def _hashing(stream: Any, digest: Any) -> Iterator[bytes]:

@@ -148,7 +148,8 @@ def _remains(volumes: Mapping, project: str, present: set[str]) -> Iterable[Obse
             left.setdefault(found[0], []).append(path)
     for name, paths in left.items():
         roots = sorted(path for path in paths if path.rpartition("/")[2].split(".")[3].startswith("root-"))
-        raw = {"Name": name, "Volumes": sorted(paths), "Root": {"Path": roots[-1], "Format": "qcow2"} if roots else {}}
+        root = {"Path": roots[-1], "Format": "qcow2", "Backing": volumes[roots[-1]]["Backing"]} if roots else {}
+        raw = {"Name": name, "Volumes": sorted(paths), "Root": root}
         yield Observed(machine.KIND, name, name, raw, called=name, ours=True, owner=f"the Slipway project {project}")
 
 
