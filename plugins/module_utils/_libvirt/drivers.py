@@ -219,7 +219,7 @@ def _boards(driver: Driver, said: Mapping[str, Any]) -> Iterator[tuple[str, str]
         yield "accel", f"{title} has no {quote(accel)} here; write {_either(['auto', *only])}"
     archs, arch = driver.archs(accel if accel in ways else "auto"), said.get("arch")
     if arch and archs and arch not in archs:
-        how = "" if accel == "auto" else f" with accel: {accel}"
+        how = f" with accel: {accel}" if accel in ways else ""
         yield "arch", f"{title} has no guests of {quote(arch)} here{how}; write {_either(archs)}"
     if said.get("machine_type") and not driver.machine_types:
         yield "machine_type", f"{title} has one kind of machine; leave out machine_type"
