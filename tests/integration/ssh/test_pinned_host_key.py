@@ -48,6 +48,7 @@ class Guest:
         for name, text in (("host", private), ("client", login), ("authorized", public + "\n")):
             (folder / name).write_text(text)
             (folder / name).chmod(0o600)
+        (folder / "banner").write_text("Authorised use only.\n")
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str) -> None:
@@ -57,6 +58,7 @@ class Guest:
             f"HostKey={self.folder}/host",
             f"AuthorizedKeysFile={self.folder}/authorized",
             "PidFile=none",
+            f"Banner={self.folder}/banner",
             "UsePAM=no",
             "StrictModes=no",
             "PasswordAuthentication=no",
