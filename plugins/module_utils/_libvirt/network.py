@@ -77,7 +77,7 @@ def _check(spec: Mapping) -> Iterable[tuple[str, str]]:
 
 
 def _fill(document: dict, resource: Resource, world: World) -> dict:
-    """A network of ours is known by its UUID, for libvirt 9 keeps no metadata of networks."""
+    """Its UUID says whose it is, as its labels do."""
     identity = names.identity(world.facts["host"], "network", world.facts["project"], resource.name)
     return {"Mode": "nat", **document, "Name": resource.name, "UUID": identity}
 

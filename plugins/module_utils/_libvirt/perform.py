@@ -246,7 +246,6 @@ class Performer:
             "Dhcp": {},
             "Hosts": {},
             **action.payload["body"],
-            "Labels": {},
         }
         network = self.change("define the network", self.hypervisor.connection.networkDefineXML, xml.network_xml(body))
         try:
@@ -510,7 +509,8 @@ def source(place: str) -> Iterator[tuple[Any, int | None]]:
             said = stream.headers.get("Content-Length")
             length = int(said) if said else None
         else:
-            stream = open(place[len("file://") :] if place.startswith("file://") else place, "rb")
+            path = place[len("file://") :] if place.startswith("file://") else place
+            stream = open(path, "rb")  # noqa: SIM115 - closed below, as the other one
             length = os.fstat(stream.fileno()).st_size
     except OSError as error:
         raise EngineError(f"{place} cannot be read: {getattr(error, 'strerror', None) or error}", 400) from None

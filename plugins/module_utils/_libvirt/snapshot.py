@@ -22,7 +22,6 @@ STATES = {
     6: "crashed",
     7: "suspended",
 }  # virDomainState
-HOLDING = ("Name", "UUID")
 
 
 def snapshot(hypervisor: Hypervisor, desired: Sequence[Resource], policy: Policy) -> World:
@@ -66,12 +65,10 @@ def snapshot(hypervisor: Hypervisor, desired: Sequence[Resource], policy: Policy
             elif observed.kind is disk.KIND:
                 orphans.append(observed)
     for raw in networks:
-        ours = raw["UUID"] == names.identity(host, "network", project, raw["Name"])
-        key = ("network", raw["Name"])
-        observed = Observed(network.KIND, raw["Name"], raw["UUID"], raw, called=raw["Name"], ours=ours, owner="")
-        if key in wanted:
-            objects[key] = observed
-        elif ours:
+        observed = _network(raw, host, project)
+        if observed.key in wanted:
+            objects[observed.key] = observed
+        elif observed.ours:
             orphans.append(observed)
     pools = hypervisor.pools()
     for name, path in pools.items():
@@ -137,6 +134,14 @@ def _machine(
         status=STATES.get(raw["State"], "stopped"),
         health="starting" if seed else "",
     )
+
+
+def _network(raw: Mapping, host: str, project: str) -> Observed:
+    labels, name = raw.get("Labels") or {}, raw["Name"]
+    ours = is_ours(labels, project, name) or raw["UUID"] == names.identity(host, "network", project, name)
+    return Observed(
+        network.KIND, name, raw["UUID"], raw, called=name, owner=owner_of(labels), ours=ours, managed=managed_of(labels)
+    )  # fmt: skip
 
 
 def _remains(volumes: Mapping, project: str, present: set[str]) -> Iterable[Observed]:
