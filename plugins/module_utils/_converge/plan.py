@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from . import order
 from .action import Action, Change, Line, Phase, Reason, Symbol, show
 from .chain import Chain
 from .compare import compare, peers_match, reaches, unclaimed
@@ -22,7 +23,6 @@ from .secret import secrets_in
 
 ASIDE = "-slipway-old"  # what a replaced object is called until the new one is well
 BESIDE = "-slipway-new"  # what its successor is called until it takes over
-GIVING = ("stop", "disconnect", "remove")  # verbs after which what only one can hold is free
 
 ROLLBACK, PAUSE, KEEP = ON_FAILURE = ("rollback", "pause", "keep")
 STOP_FIRST, START_FIRST = ORDERS = ("stop-first", "start-first")
@@ -114,13 +114,13 @@ class _Planner:
         self.by_key = {resource.key: resource for resource in sorted(self.desired, key=lambda item: item.key)}
         start = sorted(self.by_key, key=lambda key: (_rank(self.by_key[key].kind), key))
         edges = {key: [need.key for need in self.by_key[key].needs] for key in start}
-        order = topological(edges)
+        found = topological(edges)
         self._leftovers()
         if self.policy.absent:
-            for key in reversed(order):
+            for key in reversed(found):
                 self._absent(self.by_key[key])
         else:
-            for key in order:
+            for key in found:
                 resource = self.by_key[key]
                 if resource.intent.get("state") == "absent":
                     self._absent(resource)
@@ -129,9 +129,9 @@ class _Planner:
         self._orphans()
         self._destroy()
         self._check_users()
-        self._order_claims()
+        order.claims(self.actions, self.world, self.by_key)
         # What is removed waits for those that used it, however they came to be removed.
-        self._order_removals()
+        order.removals(self.actions, self.removals)
 
     def result(self) -> Plan:
         actions = tuple(sorted(self.actions.values(), key=lambda action: action.phase))
@@ -612,14 +612,6 @@ class _Planner:
                 Line(Symbol.REMOVE, key, Reason.LEFTOVER, before={"id": observed.id}, actions=tuple(chain.ids))
             )
 
-    def _order_removals(self) -> None:
-        """What runs goes before what it uses."""
-        users = frozenset(identity for identity, runs in self.removals.items() if runs)
-        for identity, runs in self.removals.items():
-            if not runs:
-                action = self.actions[identity]
-                self.actions[identity] = replace(action, needs=action.needs | users)
-
     def _contested(self, resource: Resource) -> bool:
         """Whether another of its kind has what it takes by being there, so that it cannot be made before that one changes."""
         wanted = () if resource.kind.runs else set(resource.kind.wanted(resource))
@@ -627,50 +619,6 @@ class _Planner:
             item for item in self.world.objects.values() if item.kind is resource.kind and item.key != resource.key
         )
         return bool(wanted) and any(wanted & set(item.kind.held(item)) for item in others)
-
-    def _order_claims(self) -> None:
-        """What only one can hold is taken when the one that has it has given it up."""
-        freed: dict[tuple, list[str]] = {}
-        known = {item.id: item for item in self.world.everything}
-        for action in self.actions.values():
-            item = known.get(action.target)
-            if item is not None and action.phase is Phase.SWITCH and action.verb in GIVING:
-                for claim in item.kind.held(item):
-                    if action.verb != "disconnect" or claim[0] == action.payload["peer"]:
-                        freed.setdefault(claim, []).append(action.id)
-        for action in tuple(self.actions.values()) if freed else ():
-            item = known.get(action.target)
-            resource = self.by_key.get(item.key if item is not None else action.resource)
-            taking = "start" if resource is not None and resource.kind.runs else "create"
-            if resource is None or action.verb not in (taking, "connect") or action.phase is not Phase.SWITCH:
-                continue
-            for claim in sorted(resource.kind.wanted(resource)):
-                if action.verb != "connect" or claim[0] == action.payload["peer"]:
-                    for release in freed.get(claim, ()):
-                        self._after(action.id, release)
-
-    def _after(self, later: str, earlier: str) -> None:
-        """Let one action wait for another, unless that one waits for it; where taking turns is all that it waits for, it does not."""
-        if self._waits_for(earlier, later):
-            waiting = self.actions[earlier].resource
-            for action in tuple(self.actions.values()):
-                if action.resource == waiting and action.after:
-                    self.actions[action.id] = replace(action, after=frozenset())
-        if not self._waits_for(earlier, later):
-            action = self.actions[later]
-            self.actions[later] = replace(action, needs=action.needs | {earlier})
-
-    def _waits_for(self, later: str, earlier: str) -> bool:
-        stack, seen = [later], {later}
-        while stack:
-            current = stack.pop()
-            if current == earlier:
-                return True
-            action = self.actions[current]
-            fresh = (action.needs | action.after) - seen
-            seen |= fresh
-            stack += fresh
-        return False
 
     # -- pieces ------------------------------------------------------------------------------------------------
 
