@@ -79,6 +79,7 @@ class Namespaces:
         self.directory = ROOT / name
         self._holder: subprocess.Popen | None = None
         self._init = 0
+        self._spawned: list[subprocess.Popen] = []
 
     def hold(self) -> None:
         """Make the namespaces, with a loopback interface that is up."""
@@ -98,6 +99,10 @@ class Namespaces:
 
     def end(self) -> None:
         """End every process in the namespaces, and with the last one the namespaces."""
+        while self._spawned:  # nsenter stops with what it runs, and would stay stopped when that is gone
+            process = self._spawned.pop()
+            process.kill()
+            process.wait()
         if self._holder is not None:
             self._holder.kill()
             self._holder.wait()
@@ -112,9 +117,11 @@ class Namespaces:
 
     def spawn(self, command: Sequence[str], **options: Any) -> subprocess.Popen:
         """Start a process that ends with the namespaces."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self.enter(*command), stdin=subprocess.DEVNULL, start_new_session=True, env=environment(), **options
         )
+        self._spawned.append(process)
+        return process
 
     def in_namespaces(self, *command: str, check: bool = True, input: str | bytes | None = None) -> str:
         """Run a command as a process in the namespaces; return its output."""
