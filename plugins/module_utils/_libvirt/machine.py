@@ -79,7 +79,7 @@ def _images(spec: Mapping) -> Iterator[tuple[str, Mapping]]:
 
 def images(spec: Mapping) -> list[dict[str, Any]]:
     """The base images that a machine is made from, as options of the kind image."""
-    return [{"format": "raw", **said} for _place, said in _images(spec)]
+    return [{"format": "qcow2" if place == "image" else "raw", **said} for place, said in _images(spec)]
 
 
 def _needs(spec: Mapping) -> Iterator[Need]:
