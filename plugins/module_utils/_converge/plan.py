@@ -369,7 +369,7 @@ class _Planner:
         """Everything that can change on the living object: name, limits, peers, and whether it runs."""
         chain = Chain(self.actions, resource)
         chain.phase = Phase.SWITCH
-        chain.needs |= self._ready(resource, making=False)
+        chain.needs |= self._ready(resource, making=bool(changes) and bool(resource.kind.updates))
         changes = list(changes)
         if observed.called != resource.name:
             changes.insert(0, Change("name", observed.called, resource.name, True, reason=Reason.DRIFTED))

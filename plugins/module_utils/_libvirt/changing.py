@@ -61,11 +61,7 @@ def updates(
         if option in changed:
             define[key] = changed[option].after
     if "boot" in changed:
-        place, boot = making.Place(resource, world), resource.fields["boot"]
-        define["Boot"] = {
-            **boot,
-            **{key: place.image(boot[key], "raw") for key in ("Kernel", "Initrd") if boot.get(key)},
-        }
+        define["Boot"] = _boot(resource, observed, _lost("boot", changes), world)
     hot: list[Step] = []
     for option, key, most in (
         ("memory", "Memory", "MemoryMax"),
@@ -146,6 +142,13 @@ def updates(
 
 def _amount(option: str, value: int) -> str:
     return f"{value >> 20} MiB of memory" if option == "memory" else f"{value} processors"
+
+
+def _boot(resource: Resource, observed: Observed, lost: set[str], world: World) -> dict[str, str]:
+    place, said = making.Place(resource, world), dict(resource.body.get("Boot") or {})
+    said.update({key: place.image(said[key], "raw") for key in ("Kernel", "Initrd") if key in said})
+    kept = observed.raw["Defined"].get("Boot") or {}
+    return {**{key: value for key, value in kept.items() if key not in lost}, **said}
 
 
 def _lost(option: str, changes: Sequence[Change]) -> set[str]:

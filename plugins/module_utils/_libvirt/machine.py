@@ -98,9 +98,9 @@ def _needs(spec: Mapping) -> Iterator[Need]:
 OPTIONS = (
     Option("name", required=True),
     Option("state", choices=("running", "stopped", "present", "restarted", "absent"), default="running"),
-    Option("image", "dict", "Image", lambda value: image.digest(value["checksum"]), suboptions=IMAGE_OF),
+    Option("image", "dict", "Image", lambda value: image.digest(value["checksum"]), values.short, suboptions=IMAGE_OF),
     Option("size", "str", "Root.Capacity", disk.capacity, update=True, resets=True),
-    Option("boot", "dict", "Boot", values.boot, matches=values.boot_matches, suboptions=BOOT, update=True, resets=True),
+    Option("boot", "dict", "Boot", values.boot, values.boot_back, suboptions=BOOT, keyed=True, update=True, resets=True),
     Option("cpus", "int", "Cpus", values.count, update=True, resets=True),
     Option("cpus_max", "int", "CpusMax", values.count, update=True, resets=True),
     Option("memory", "str", "Memory", values.memory, update=True, resets=True),

@@ -49,9 +49,9 @@ def make_root(resource: Resource, world: World, generation: int, phase: Phase | 
     payload = {
         **root,
         "capacity": resource.fields.get("size"),
-        "backing": place.image(resource.fields["image"], said["format"]),
+        "backing": place.image(resource.body["Image"], said["format"]),
         "backing_format": said["format"],
-        "digest": resource.fields["image"],
+        "digest": resource.body["Image"],
     }
     words = f"make the root disk of {resource.name} from the image {resource.fields['image'][: image.SHORT]}"
     undo = ("remove_volume", f"remove the root disk of {resource.name}", {"path": root["Path"]})
@@ -80,7 +80,7 @@ def kept_root(resource: Resource, world: World) -> Mapping[str, Any]:
     """The root disk that a machine has left behind which is itself gone; empty when there is none."""
     remains = world.remains.get(resource.key)
     root = (remains.raw.get("Root") if remains else None) or {}
-    if root and names.digest_of(root["Backing"]) != resource.fields.get("image"):
+    if root and names.digest_of(root["Backing"]) != resource.body.get("Image"):
         raise SpecError(
             [
                 f"{resource.place}: the machine is gone, and its root disk {root['Path']} is there and made from another image; "
@@ -153,7 +153,7 @@ def fill(document: dict, resource: Resource, world: World) -> dict:
 def facts_as_labels(resource: Resource, generation: int) -> dict[str, str]:
     found = {names.USER: (resource.intent.get("seed") or {}).get("user") or "root", names.GENERATION: str(generation)}
     if "image" in resource.fields:
-        found[names.IMAGE] = "sha256:" + resource.fields["image"]
+        found[names.IMAGE] = "sha256:" + resource.body["Image"]
     if resource.fields.get("protect"):
         found[names.PROTECT] = "true"
     return found
@@ -168,7 +168,7 @@ def _first_start_lies_ahead(resource: Resource, world: World) -> bool:
     observed = world.get(resource.key)
     if observed is None or observed.health == "starting":
         return True
-    return "image" in resource.fields and observed.raw.get("Image") != resource.fields["image"]
+    return "image" in resource.fields and observed.raw.get("Image") != resource.body["Image"]
 
 
 def settling(resource: Resource, world: World) -> Iterator[Step]:

@@ -32,14 +32,22 @@ def count(value: int) -> int:
 
 
 def boot(value: Mapping) -> dict[str, str]:
-    found = {"Kernel": image.digest(value["kernel"]["checksum"]), "Cmdline": " ".join(value["cmdline"].split())}
+    found = {"Kernel": image.digest(value["kernel"]["checksum"])}
     if value.get("initrd"):
         found["Initrd"] = image.digest(value["initrd"]["checksum"])
+    if value["cmdline"].split():
+        found["Cmdline"] = " ".join(value["cmdline"].split())
     return found
 
 
-def boot_matches(desired: Mapping, observed: Mapping | None) -> bool:
-    return all((observed or {}).get(key, "") == desired.get(key, "") for key in ("Kernel", "Initrd", "Cmdline"))
+def boot_back(value: Mapping | None) -> dict[str, str]:
+    """With digests as short as they are shown."""
+    return {key: text if key == "Cmdline" else short(text) for key, text in (value or {}).items() if text}
+
+
+def short(digest: str | None) -> str | None:
+    """A digest as short as it is shown."""
+    return digest[: image.SHORT] if digest else digest
 
 
 def disks(items: Sequence[Mapping]) -> dict[str, dict]:
