@@ -24,7 +24,18 @@ def stops(resource: Resource, observed: Observed, change: Change) -> bool:
         return change.after > (observed.raw.get("MemoryMax") or 0)
     if change.option == "cpus":
         return change.after > (observed.raw.get("CpusMax") or 0)
+    if change.option == "networks" and not change.dropped:
+        return _has_another_address(change.before or {}, change.after or {})
     return bool(change.option) and change.option not in HOT
+
+
+def _has_another_address(before: Mapping, after: Mapping) -> bool:
+    """Whether a card that stays plugged in is given another address: the guest asks for it at its start."""
+    return any(
+        values.same_card(before.get(number), card) and card.get("Address", "") != before[number].get("Address", "")
+        for number, card in after.items()
+        if card.get("Address")
+    )
 
 
 def updates(

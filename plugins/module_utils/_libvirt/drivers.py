@@ -8,7 +8,6 @@ VirtualBox, Hyper-V and HVF are rendered and unit-tested, not run.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -229,6 +228,8 @@ def _boards(driver: Driver, said: Mapping[str, Any]) -> Iterator[tuple[str, str]
         yield "firmware", f"{title} boots through libvirt with {_either(driver.firmwares)} alone; leave out firmware"
     if said.get("boot") and not driver.kernel_boot:
         yield "boot", f"{title} cannot boot a kernel from the host; leave out boot and use an image with a boot loader"
+    elif said.get("boot") and not driver.upload:
+        yield "boot", f"{title} keeps no bytes, so no kernel; leave out boot"
 
 
 def _sizes(driver: Driver, said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -241,38 +242,31 @@ def _sizes(driver: Driver, said: Mapping[str, Any]) -> Iterator[tuple[str, str]]
 
 
 def _storage(driver: Driver, said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    title, image = driver.title, said.get("image")
-    there = _is_path(image)
-    if image and not there and not driver.pools:
-        copy = "copy a disk there with ansible.windows.win_copy and write its path"
-        yield "image", f"{title} has no storage pools; {copy}"
-    elif image and not there and not driver.overlays:
-        convert = "convert the image on its host with VBoxManage and write the path of the disk"
-        yield "image", f"{title} cannot make a disk from an image; {convert}"
-    elif image and not there and not driver.upload:
-        yield "image", f"{title} keeps no bytes, so no image; leave out image"
+    title = driver.title
+    if said.get("image") and not (driver.pools and driver.overlays and driver.upload):
+        why = "keeps no bytes" if driver is TEST else "makes no disk from an image through libvirt"
+        yield "image", f"{title} {why}; make the machine there by other means, and leave out image here"
     if said.get("size") and not driver.resize:
         yield "size", f"{title} cannot grow a disk through libvirt; leave out size"
     if said.get("seed") and not driver.upload:
         where = "keeps no bytes" if driver is TEST else "takes no files through libvirt"
         yield "seed", f"{title} {where}, so no seed; leave out seed and use an image that is set up"
-    for disk in _entries(said.get("disks")):
+    for disk in said.get("disks") or ():
         bus, named = disk.get("bus"), quote(str(disk.get("name", "")))
         if bus and bus not in driver.buses:
             yield "disks", f"{title} has no disks on {quote(bus)} for {named}; write bus: {_either(driver.buses)}"
-        if not driver.pools and not _is_path(disk.get("path")):
-            yield (
-                "disks",
-                f"{title} has no storage pools to make {named} in; make it on the host, and leave it out here",
-            )
+        elif not driver.pools:
+            sentence = f"{title} has no storage pools to make {named} in; make it on the host, and leave it out here"
+            yield "disks", sentence
 
 
 def _devices(driver: Driver, said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for interface in _entries(said.get("networks")):
-        kind = interface.get("type") or "network"
+    for number, card in enumerate(said.get("networks") or ()):
+        kind = "bridge" if card.get("bridge") else "network"
         if kind not in driver.interfaces:
-            ways = _either(driver.interfaces)
-            yield "networks", f"{driver.title} has no interface of type {quote(kind)}; write type: {ways}"
+            ways = [f"write {way}: NAME" for way in ("network", "bridge") if way in driver.interfaces]
+            what = "bridges" if kind == "bridge" else "networks of libvirt's"
+            yield f"networks[{number}]", f"{driver.title} has no {what}; {(ways or ['leave out networks'])[0]}"
 
 
 def _services(driver: Driver, said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -280,6 +274,12 @@ def _services(driver: Driver, said: Mapping[str, Any]) -> Iterator[tuple[str, st
         yield "autostart", f"{driver.title} cannot start machines at boot; leave out autostart"
     if said.get("agent") and not driver.agent:
         yield "agent", f"{driver.title} has no channel for the guest agent; leave out agent"
+
+
+def refuse_network(driver: Driver) -> list[tuple[str, str]]:
+    """Return why this driver cannot have a network of its own; empty when it can."""
+    way_out = "leave out networks, and use a bridge of the host" if "bridge" in driver.interfaces else "leave it out"
+    return [] if driver.networks else [("", f"{driver.title} has no networks of libvirt's; {way_out}")]
 
 
 # What can change in a machine that is there although its definition cannot be written anew.
@@ -317,9 +317,7 @@ def refuse_changes(driver: Driver, now: Mapping[str, Any], changes: Mapping[str,
 
 def _cannot_change(driver: Driver, key: str) -> str:
     option = OPTIONS.get(key, key)
-    return (
-        f"{driver.title} cannot change {option} of a machine that is there; write state: rebuilt, or leave it as it is"
-    )
+    return f"{driver.title} cannot change {option} of a machine that is there; leave out {option}, or make the machine anew"
 
 
 def _pluggable(driver: Driver, key: str, now: Mapping | None, value: Mapping) -> bool:
@@ -328,17 +326,6 @@ def _pluggable(driver: Driver, key: str, now: Mapping | None, value: Mapping) ->
         return False
     stays = {name for name, device in (now or {}).items() if value.get(name) == device}
     return (driver.attach or not set(value) - stays) and (driver.detach or not set(now or {}) - stays)
-
-
-def _entries(value: Any) -> Iterable[Mapping[str, Any]]:
-    """A list of entries, or a mapping of them by name."""
-    if isinstance(value, Mapping):
-        return [{"name": name, **(entry or {})} for name, entry in value.items()]
-    return [entry for entry in value or [] if isinstance(entry, Mapping)]
-
-
-def _is_path(value: Any) -> bool:
-    return isinstance(value, str) and bool(re.match(r"/|[A-Za-z]:[\\/]|\\\\", value))
 
 
 def _either(names: Iterable[str]) -> str:

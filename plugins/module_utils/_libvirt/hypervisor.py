@@ -352,7 +352,10 @@ def _accelerator(kinds: list[str], arch: str, uri: str) -> tuple[str, str]:
         except OSError:
             return "kvm", "this host has KVM"
         if not flags:
-            return "qemu", "KVM is there, but the processor has neither vmx nor svm, so machines are emulated"
+            return (
+                "qemu",
+                "KVM is there, but the processor has neither vmx nor svm, so machines are emulated, which is some ten times slower",
+            )
     return "kvm", "this host has KVM"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from .._converge.desired import quote
 from .._converge.kind import Kind, Need, Replace
 from .._converge.option import Option
-from . import changing, disk, image, making, names, values
+from . import changing, disk, image, making, names, seed, values
 
 BUSES = ("virtio", "scsi", "sata")
 WAITS = ("none", "running", "address", "ssh")
@@ -48,8 +48,6 @@ def _check(spec: Mapping) -> Iterator[tuple[str, str]]:
         names.label(spec["name"])
     except ValueError as error:
         yield "name", str(error)
-    if not spec.get("image") and not spec.get("boot") and spec["state"] != "absent":
-        yield "image", "is missing; a machine starts from an image, or from a kernel named in boot"
     for place, said in _images(spec):
         for option, sentence in image.check({**said, "format": said.get("format")}):
             yield f"{place}.{option}", sentence
@@ -65,6 +63,9 @@ def _check(spec: Mapping) -> Iterator[tuple[str, str]]:
             yield name + "_max", f"goes with {name}; add {name}"
     if spec.get("wait_for") == "ssh" and spec["state"] != "absent" and not spec.get("networks"):
         yield "wait_for", "ssh needs a network; add networks, or say wait_for: running"
+    given = spec.get("seed") or {}
+    for place, sentence in seed.check({**given, "hostname": given.get("hostname") or "machine"}):
+        yield f"seed.{place}", sentence
     if spec.get("timeout") is not None and spec["timeout"] <= 0:
         yield "timeout", f"{spec['timeout']:g} is not a number of seconds above 0; write 300"
 

@@ -45,7 +45,7 @@ def root_document(resource: Resource, world: World, generation: int) -> dict[str
 def make_root(resource: Resource, world: World, generation: int, phase: Phase | None = None) -> Step:
     place = Place(resource, world)
     root = root_document(resource, world, generation)
-    said = resource.intent["image_said"]
+    said = resource.intent["said"]["image"]
     payload = {
         **root,
         "capacity": resource.fields.get("size"),

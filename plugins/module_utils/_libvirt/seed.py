@@ -186,10 +186,10 @@ def check(seed: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not isinstance(user, str) or not USER.fullmatch(user):
         yield "user", f"{quote(user)} is not a user's name; write up to 32 of a-z, 0-9, `_` and `-`, a letter first"
     keys = seed.get("ssh_keys") or ()
-    for number, key in enumerate([keys] if isinstance(keys, str) else keys, 1):
+    for number, key in enumerate([keys] if isinstance(keys, str) else keys):
         sentence = _wrong_key(key)
         if sentence:
-            yield "ssh_keys", f"item {number} {sentence}"
+            yield f"ssh_keys[{number}]", sentence
     yield from _check_user_data(seed.get("user_data"), user)
     yield from _check_network_config(seed.get("network_config"))
     run = seed.get("run")
@@ -262,8 +262,8 @@ def _check_user_data(value: Any, user: str) -> Iterator[tuple[str, str]]:
     if not isinstance(document.get("users", []), list):
         yield "user_data.users", "is not a list; write `users: [{name: ...}]`"
     else:
-        for number, person in enumerate(document.get("users", []), 1):
-            yield from _check_person(f"user_data.users.{number}", person)
+        for number, person in enumerate(document.get("users", [])):
+            yield from _check_person(f"user_data.users[{number}]", person)
     yield from _check_person("user_data.user", document.get("user"))
 
 

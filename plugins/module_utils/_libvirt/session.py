@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from .._converge.desired import Mistakes, convert_options, join
@@ -13,7 +15,7 @@ from .._converge.observed import World
 from .._converge.option import Option
 from .._converge.plan import Plan, plan
 from .._converge.provider import Provider, Session, Task
-from . import describe, machine, spec
+from . import describe, drivers, machine, network, spec
 from .hypervisor import Hypervisor
 from .snapshot import snapshot
 
@@ -40,11 +42,20 @@ class HypervisorSession(Session):
     def snapshot(self, task: Task) -> World:
         return snapshot(self.hypervisor, task.desired, task.policy)
 
+    @cached_property
+    def driver(self) -> drivers.Driver:
+        """What this hypervisor can do."""
+        try:
+            return drivers.driver_of(self.hypervisor.uri, self.hypervisor.capabilities)
+        except ValueError as error:
+            raise SpecError([f"uri: {error}"]) from None
+
     def look(self, task: Task) -> tuple[Plan, World]:
+        _refuse(self.driver, task)
         world = self.snapshot(task)
         planned = plan(task.desired, world, task.policy)
-        _check(planned, task, world)
-        return planned, world
+        _check(planned, task, world, self.driver)
+        return replace(planned, notes=(*planned.notes, *_notes(planned, task, world))), world
 
     def performer(self, task: Task, world: World) -> Any:
         from .perform import Performer
@@ -58,7 +69,36 @@ class HypervisorSession(Session):
         return describe.resources(self.hypervisor, world, keys)
 
 
-def _check(planned: Plan, task: Task, world: World) -> None:
+def _refuse(driver: drivers.Driver, task: Task) -> None:
+    """What this hypervisor cannot do, told before anything is asked of it."""
+    mistakes = Mistakes()
+    for resource in () if task.policy.absent else task.desired:
+        found: list[tuple[str, str]] = []
+        if resource.kind is machine.KIND:
+            found = drivers.refuse(driver, resource.intent["said"])
+        elif resource.kind is network.KIND and resource.intent["state"] != "absent":
+            found = drivers.refuse_network(driver)
+        for option, sentence in found:
+            mistakes.add(join(resource.place, option) if option else resource.place, sentence)
+    if mistakes:
+        raise SpecError(mistakes.lines)
+
+
+def _notes(planned: Plan, task: Task, world: World) -> Iterator[str]:
+    """Why new machines are emulated that may be run in any way."""
+    said = {resource.key: (resource.place, resource.fields.get("accel", "auto")) for resource in task.desired}
+    places = sorted(
+        said[action.resource][0] or action.resource[1]
+        for action in planned.actions
+        if (action.kind, action.verb) == ("machine", "create")
+        and said[action.resource][1] == "auto"
+        and action.payload["body"]["Type"] == "qemu"
+    )
+    if places:
+        yield f"{', '.join(places)}: {world.facts['accelerator_reason']}"
+
+
+def _check(planned: Plan, task: Task, world: World, driver: drivers.Driver) -> None:
     """What can be told before anything is touched, and only from what is there."""
     mistakes = Mistakes()
     places = {resource.key: resource.place for resource in task.desired}
@@ -81,12 +121,17 @@ def _check(planned: Plan, task: Task, world: World) -> None:
             )
         if action.verb == "create" and action.kind == "machine":
             _check_new(action, places.get(action.resource, ""), world, mistakes)
+        if action.verb == "define" and observed is not None:
+            for option, sentence in drivers.refuse_changes(driver, observed.raw["Defined"], action.payload["changes"]):
+                mistakes.add(join(places.get(action.resource, ""), option), sentence)
     if mistakes:
         raise SpecError(mistakes.lines)
 
 
 def _check_new(action: Any, place: str, world: World, mistakes: Mistakes) -> None:
     body = action.payload["body"]
+    if not body["Root"] and not body["Boot"]:
+        mistakes.add(join(place, "image"), "is missing; a machine starts from an image, or from a kernel named in boot")
     addresses = [card["Source"] for card in body["Interfaces"].values() if card.get("Address")]
     for source in addresses:
         known = world.get(("network", source))

@@ -98,7 +98,7 @@ def _task(spec: Mapping[str, Any], resources: list[Resource], machines: Sequence
     _check_together(resources, mistakes)
     if mistakes:
         raise SpecError(mistakes.lines)
-    resources = [_with_image(item, said[item.name]) if item.kind is machine.KIND else item for item in resources]
+    resources = [_with_said(item, said[item.name]) if item.kind is machine.KIND else item for item in resources]
     implied = [*_implied(resources, said, spec, mistakes)]
     if mistakes:
         raise SpecError(mistakes.lines)
@@ -115,10 +115,10 @@ def _task(spec: Mapping[str, Any], resources: list[Resource], machines: Sequence
     return Task([*resources, *implied], policy, spec, ())
 
 
-def _with_image(resource: Resource, said: Mapping) -> Resource:
-    """The image as it was said: its digest is what is compared, its format what a disk is made with."""
-    given = {"format": "qcow2", **(said.get("image") or {})}
-    return replace(resource, intent={**resource.intent, "image_said": given})
+def _with_said(resource: Resource, item: Mapping) -> Resource:
+    """With the options as they were said: a machine is made with more of them than is compared."""
+    said = convert_options(machine.OPTIONS, item, resource.place, Mistakes())  # mistakes have been told by now
+    return replace(resource, intent={**resource.intent, "said": said})
 
 
 def _implied(

@@ -106,6 +106,13 @@ def card_differs(desired: Mapping, observed: Mapping) -> bool:
     return any(observed.get(key) != value for key, value in desired.items())
 
 
+def same_card(before: Mapping | None, after: Mapping) -> bool:
+    """Whether a card can stay plugged in; its MAC is another one only when that was said."""
+    return before is not None and all(
+        before.get(key) == after[key] for key in ("Type", "Source", "Mac", "Model") if after.get(key)
+    )
+
+
 def cards_back(value: Mapping | None) -> dict[str, dict]:
     kept = ("Type", "Source", "Mac", "Model", "Address")
     return {place: {key: card[key] for key in kept if card.get(key)} for place, card in (value or {}).items()}

@@ -65,7 +65,7 @@ def test_each_way_to_run_a_guest_has_a_type() -> None:
 REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("vbox", {"autostart": True}, "autostart", "VirtualBox cannot start machines at boot; leave out autostart"),
     ("vbox", {"agent": True}, "agent", "leave out agent"),
-    ("vbox", {"image": "sha256:00"}, "image", "convert the image on its host with VBoxManage"),
+    ("vbox", {"image": {"checksum": "00"}}, "image", "makes no disk from an image through libvirt; make the machine there by other means"),
     ("vbox", {"seed": {"user_data": "x"}}, "seed", "leave out seed"),
     ("vbox", {"size": "10g"}, "size", "leave out size"),
     ("vbox", {"firmware": "efi"}, "firmware", "leave out firmware"),
@@ -74,17 +74,17 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("vbox", {"memory": "1g", "memory_max": "2g"}, "memory_max", "leave out memory_max"),
     ("vbox", {"disks": [{"name": "data", "bus": "virtio"}]}, "disks", 'no disks on "virtio" for "data"; write bus: sata, scsi or ide'),
     ("vbox", {"arch": "aarch64"}, "arch", "write x86_64"),
-    ("hyperv", {"image": "debian-12"}, "image", "copy a disk there with ansible.windows.win_copy and write its path"),
+    ("hyperv", {"image": {"checksum": "00"}}, "image", "leave out image here"),
     ("hyperv", {"disks": [{"name": "data", "size": "1g"}]}, "disks", 'no storage pools to make "data" in'),
-    ("hyperv", {"networks": [{"type": "user"}]}, "networks", 'no interface of type "user"; write type: bridge'),
-    ("hyperv", {"networks": [{"name": "lab"}]}, "networks", 'no interface of type "network"; write type: bridge'),
+    ("hyperv", {"networks": [{"network": "lab"}]}, "networks[0]", "Hyper-V has no networks of libvirt's; write bridge: NAME"),
     ("hyperv", {"cpu": "host-model"}, "cpu", "leave out cpu"),
     ("hyperv", {"machine_type": "q35"}, "machine_type", "leave out machine_type"),
     ("hyperv", {"accel": "kvm"}, "accel", 'Hyper-V has no "kvm" here; write auto'),
-    ("test", {"image": "debian-12"}, "image", "keeps no bytes"),
+    ("test", {"image": {"checksum": "00"}}, "image", "keeps no bytes"),
+    ("test", {"boot": {"kernel": {}}}, "boot", "keeps no bytes"),
     ("test", {"seed": {"user_data": "x"}}, "seed", "keeps no bytes"),
-    ("qemu_session", {"networks": [{"type": "network", "name": "lab"}]}, "networks", "write type: user or bridge"),
-    ("hvf", {"networks": [{"type": "bridge", "name": "br0"}]}, "networks", "write type: user"),
+    ("qemu_session", {"networks": [{"bridge": "br0"}, {"network": "lab"}]}, "networks[1]", "write bridge: NAME"),
+    ("hvf", {"networks": [{"bridge": "br0"}]}, "networks[0]", "QEMU on macOS has no bridges; leave out networks"),
     ("hvf", {"accel": "kvm"}, "accel", "write auto, hvf or tcg"),
     ("qemu_system", {"accel": "hvf"}, "accel", 'QEMU has no "hvf" here; write auto, kvm or tcg'),
 ]  # fmt: skip
@@ -110,13 +110,12 @@ def test_the_capabilities_say_what_is_here() -> None:
 ALLOWED: list[tuple[str, dict[str, Any]]] = [
     ("qemu_system", {"image": "debian-12", "size": "8g", "cpus": 1, "cpus_max": 2, "memory": "1g", "memory_max": "2g", "cpu": "maximum", "arch": "aarch64",
                      "firmware": "efi", "accel": "auto", "autostart": True, "agent": True, "seed": {"user_data": ""}, "boot": {"kernel": "/k"},
-                     "disks": [{"name": "a", "bus": "scsi", "size": "1g"}], "networks": [{"name": "lab"}, {"type": "bridge"}, {"type": "user"}]}),
-    ("qemu_session", {"image": "debian-12", "autostart": True, "networks": [{"type": "user"}]}),
-    ("hvf", {"accel": "hvf", "image": "debian-12", "networks": [{"type": "user"}]}),
-    ("vbox", {"image": "/home/me/box.vdi", "autostart": False, "agent": False, "accel": "auto", "cpus": 2, "cpus_max": 2, "disks": [{"name": "a"}]}),
-    ("hyperv", {"image": r"C:\vm\box.vhdx", "autostart": True, "networks": [{"type": "bridge", "name": "x"}], "cpu": None, "seed": None}),
-    ("hyperv", {"disks": {"data": {"path": r"D:\data.vhdx"}}}),
-    ("test", {"autostart": True, "networks": [{"name": "default"}], "disks": [{"name": "a", "size": "1g"}]}),
+                     "disks": [{"name": "a", "bus": "scsi", "size": "1g"}], "networks": [{"network": "lab"}, {"bridge": "br0"}]}),
+    ("qemu_session", {"image": {"checksum": "00"}, "autostart": True, "networks": [{"bridge": "br0"}]}),
+    ("hvf", {"accel": "hvf", "image": {"checksum": "00"}, "networks": []}),
+    ("vbox", {"autostart": False, "agent": False, "accel": "auto", "cpus": 2, "cpus_max": 2, "disks": [{"name": "a"}]}),
+    ("hyperv", {"autostart": True, "networks": [{"bridge": "x"}], "cpu": None, "seed": None}),
+    ("test", {"autostart": True, "networks": [{"network": "default"}], "disks": [{"name": "a", "size": "1g"}]}),
 ]  # fmt: skip
 
 
@@ -138,7 +137,7 @@ def test_a_definition_that_cannot_be_written_anew_changes_where_it_can() -> None
     [(_, sentence)] = changed(DRIVERS["hyperv"], now, {"Interfaces": {}})
     assert (
         sentence
-        == "Hyper-V cannot change networks of a machine that is there; write state: rebuilt, or leave it as it is"
+        == "Hyper-V cannot change networks of a machine that is there; leave out networks, or make the machine anew"
     )
     assert changed(DRIVERS["vbox"], ELSEWHERE["vbox"], {"Disks": {}}) == []
     assert changed(DRIVERS["qemu_system"], MACHINES["q35"], {"Root": {}, "Firmware": "efi"}) == []

@@ -1,0 +1,102 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A hypervisor in memory, as the provider sees one: documents that have been through libvirt's XML and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.slipway.docker.plugins.module_utils._converge.action import Action
+from ansible_collections.slipway.docker.plugins.module_utils._libvirt import names, xml
+
+POOL = "/pool"
+RUNS, IS_OFF = 1, 5  # virDomainState
+EMULATED = "this host has no KVM, so machines are emulated, which is some ten times slower"
+CAPABILITIES = """\
+<capabilities><host><uuid>4c4c4544-0000-5000-8000-000000000001</uuid><cpu><arch>x86_64</arch></cpu></host>
+<guest><os_type>hvm</os_type><arch name='x86_64'><wordsize>64</wordsize>{}</arch></guest></capabilities>
+"""
+
+
+class FakeHypervisor:
+    """Answers what is asked of it, and can be made to have what a plan would make."""
+
+    def __init__(self, uri: str = "qemu:///system", kvm: bool = False) -> None:
+        self.uri, self.host = uri, "4c4c4544-0000-5000-8000-000000000001"
+        kinds = ("qemu", "kvm") if kvm else ("qemu",)
+        self.capabilities = CAPABILITIES.format("".join(f"<domain type='{kind}'/>" for kind in kinds))
+        self.facts = {
+            "arch": "x86_64",
+            "machine_type": "q35",
+            "accelerator": kinds[-1],
+            "accelerator_reason": "this host has KVM" if kvm else EMULATED,
+        }
+        self.asked: list[str] = []
+        self.found: dict[str, dict[str, dict]] = {"machine": {}, "network": {}, "volume": {}}
+        self.directories: dict[str, str] = {}
+        self.leases: dict[str, list[str]] = {}
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def machines(self) -> list[dict[str, Any]]:
+        self.asked.append("machines")
+        return list(self.found["machine"].values())
+
+    def networks(self) -> list[dict[str, Any]]:
+        return list(self.found["network"].values())
+
+    def pools(self) -> dict[str, str]:
+        return dict(self.directories)
+
+    def volumes(self) -> dict[str, dict[str, Any]]:
+        return dict(self.found["volume"])
+
+    def domain(self, name: str) -> str:
+        return name
+
+    def addresses(self, _domain: str) -> dict[str, list[str]]:
+        return self.leases
+
+    def make(self, actions: Iterable[Action]) -> None:
+        """Have what these actions of a plan make, as if it had been made a while ago: seeds are gone, machines run."""
+        for action in actions:
+            self._make(action.verb, action)
+
+    def _make(self, verb: str, action: Action) -> None:
+        body, payload = action.payload.get("body") or {}, action.payload
+        if verb == "create" and action.kind == "pool":
+            self.directories[action.target] = body["path"] if "path" in body else body["Path"]
+        elif verb == "create" and action.kind == "network":
+            whole = {"Bridge": "virbr1", "Domain": "", "Address": "", "Dhcp": {}, "Hosts": {}, **body}
+            document = xml.network_document(xml.network_xml(whole))
+            self.found["network"][action.target] = {**document, "Active": True, "Autostart": True}
+        elif verb == "create" and action.kind == "disk":
+            self._volume(body["Path"], body["Capacity"], body["Format"])
+        elif verb == "create":
+            labels = {**body["Labels"], names.HOST_KEY: "ssh-ed25519 AAAA"}
+            document = xml.document(xml.render({**body, "Labels": labels, "Seed": ""}))
+            live = dict(document)
+            self.found["machine"][action.target] = {
+                **document, "State": IS_OFF, "Autostart": bool(body.get("Autostart")), "Live": live,
+            }  # fmt: skip
+        elif verb == "start":
+            self.found["machine"][action.resource[1]]["State"] = RUNS
+        elif verb == "fetch":
+            self._volume(payload["path"], 1 << 30, payload["format"])
+        elif verb == "make_root":
+            self._volume(payload["Path"], payload["capacity"] or 1 << 30, payload["Format"], payload["backing"])
+        elif verb == "reserve":
+            hosts = self.found["network"][payload["network"]]["Hosts"]
+            hosts[payload["mac"]] = {"Ip": payload["address"], "Name": payload["name"]}
+
+    def _volume(self, path: str, capacity: int, form: str, backing: str = "") -> None:
+        self.found["volume"][path] = {
+            "Name": path.rpartition("/")[2], "Path": path, "Format": form, "Capacity": capacity, "Allocation": 4096, "Backing": backing,
+        }  # fmt: skip
+
+    def change(self, place: str, values: Mapping[str, Any]) -> None:
+        """Change by hand what there is: `machine/web` and what is another then."""
+        kind, _slash, name = place.partition("/")
+        self.found[kind][name].update(values)
