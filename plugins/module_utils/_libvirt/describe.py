@@ -9,10 +9,22 @@ from typing import Any
 
 from .._converge.errors import EngineError
 from .._converge.observed import Observed, World
-from . import host_key, machine, names
+from . import host_key, machine, names, values
 from .hypervisor import Hypervisor
 
-LIVE = ("Memory", "MemoryMax", "Cpus", "CpusMax", "Cpu", "MachineType", "Firmware", "Boot", "Type")
+# What a machine runs with and what it is defined with, by the names of the options.
+LIVE = {
+    "memory": "Memory",
+    "memory_max": "MemoryMax",
+    "cpus": "Cpus",
+    "cpus_max": "CpusMax",
+    "cpu": "Cpu",
+    "machine_type": "MachineType",
+    "firmware": "Firmware",
+    "boot": "Boot",
+    "accel": "Type",
+    "agent": "Agent",
+}
 
 
 def resources(hypervisor: Hypervisor, world: World, keys: Iterable[tuple]) -> dict[str, dict]:
@@ -54,7 +66,6 @@ def _machine(hypervisor: Hypervisor, observed: Observed) -> dict[str, Any]:
     reserved = [card["Address"] for card in cards.values() if card.get("Address")]
     key = labels.get(names.HOST_KEY, "")
     first = next(iter(reserved or found), "")
-    live = raw.get("Live") or {}
     return {
         "name": observed.called,
         "uuid": observed.id,
@@ -68,7 +79,7 @@ def _machine(hypervisor: Hypervisor, observed: Observed) -> dict[str, Any]:
         "memory_max": raw.get("MemoryMax"),
         "cpus": raw.get("Cpus"),
         "cpus_max": raw.get("CpusMax"),
-        "accel": raw.get("Type"),
+        **_accel(hypervisor, raw.get("Type") or ""),
         "image": raw.get("Image") or "",
         "disks": {name: item["Path"] for name, item in (raw.get("Disks") or {}).items()},
         "root": (raw.get("Root") or {}).get("Path", ""),
@@ -76,8 +87,29 @@ def _machine(hypervisor: Hypervisor, observed: Observed) -> dict[str, Any]:
         "labels": {name: value for name, value in labels.items() if not name.startswith(names.OWN)},
         "user": labels.get(names.USER, ""),
         "host_key": key,
-        "needs_restart": [name for name in LIVE if live and live.get(name) != raw["Defined"].get(name)],
+        "needs_restart": _needs_restart(raw, found, reserved) if observed.running else [],
         "connection": connection(first, labels.get(names.USER) or "root", key, observed.called),
+    }
+
+
+def _needs_restart(raw: Mapping, addresses: Iterable[str], reserved: Iterable[str]) -> list[str]:
+    """Options whose value counts from the next start on."""
+    live, defined = raw.get("Live") or {}, raw["Defined"]
+    waiting = [option for option, key in LIVE.items() if live and live.get(key) != defined.get(key)]
+    if defined.get("Cpu") == "host-model" and "cpu" in waiting:  # a running machine shows which model that is
+        waiting.remove("cpu")
+    if addresses and not set(reserved) <= set(addresses):
+        waiting.append("networks")
+    return waiting
+
+
+def _accel(hypervisor: Hypervisor, kind: str) -> dict[str, str]:
+    """How a machine is run, in the words of the option, and why."""
+    said = next((word for word, domain_type in values.ACCELERATORS.items() if domain_type == kind), kind)
+    facts = hypervisor.facts
+    return {
+        "accel": said,
+        "accel_reason": facts["accelerator_reason"] if kind == facts["accelerator"] else "it was said",
     }
 
 
