@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from .._converge.errors import EngineError, EngineLost, MissingLibrary, SlipwayError
-from . import xml
+from . import sources, xml
 
 PATIENCE = 30.0  # seconds for a daemon that was there to come back
 REFUSED = 400  # a clear no: nothing was done
@@ -45,6 +45,7 @@ class Hypervisor:
         self.libvirt = library()
         self.uri = uri
         self.libvirt.registerErrorHandler(lambda *_said: None, None)  # what libvirt says we say ourselves
+        self._digests: dict[str, str] = {}
         self._connection = self._open()
 
     def _open(self) -> Any:
@@ -293,6 +294,12 @@ class Hypervisor:
             if table:
                 return table
         return {}
+
+    def digest(self, source: str) -> str:
+        """The digest of an image's file on this host, read once; see sources."""
+        if source not in self._digests:
+            self._digests[source] = sources.digest(source)
+        return self._digests[source]
 
     # -- bytes -------------------------------------------------------------------------------------------------
 

@@ -8,15 +8,14 @@ import hashlib
 import os
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 from .._converge.action import Action
 from .._converge.errors import EngineError
 from .._converge.lock import locked
-from . import host_key, iso, names, seed, xml
+from . import host_key, iso, names, seed, sources, xml
 from .hypervisor import MISSING, Hypervisor
 from .metadata import labels_xml
 
@@ -132,7 +131,7 @@ class Performer:
         with locked(self.hypervisor.host, "images", path, patience=PATIENCE) as waited:
             if waited and self.hypervisor.volume(path) is not None:
                 return
-            with source(action.payload["source"]) as (stream, length):
+            with sources.opened(action.payload["source"]) as (stream, length):
                 self._bring(stream, length, action.payload)
 
     def _bring(self, stream: Any, length: int | None, payload: Mapping[str, Any]) -> None:
@@ -498,24 +497,6 @@ class Performer:
                 asked = time.monotonic()
                 self.change("detach the device", domain.detachDeviceFlags, live, lib.VIR_DOMAIN_AFFECT_LIVE)
             time.sleep(0.1)
-
-
-@contextmanager
-def source(place: str) -> Iterator[tuple[Any, int | None]]:
-    """An image's file or URL as (stream, length in bytes or None)."""
-    try:
-        if place.startswith(("http://", "https://")):
-            stream = urllib.request.urlopen(place, timeout=60)
-            said = stream.headers.get("Content-Length")
-            length = int(said) if said else None
-        else:
-            path = place[len("file://") :] if place.startswith("file://") else place
-            stream = open(path, "rb")  # noqa: SIM115 - closed below, as the other one
-            length = os.fstat(stream.fileno()).st_size
-    except OSError as error:
-        raise EngineError(f"{place} cannot be read: {getattr(error, 'strerror', None) or error}", 400) from None
-    with stream:
-        yield stream, length
 
 
 def _hashing(stream: Any, digest: Any) -> Iterator[bytes]:

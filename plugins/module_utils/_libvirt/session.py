@@ -9,13 +9,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from .._converge.desired import Mistakes, convert_options, join
+from .._converge.desired import Mistakes, convert_options
 from .._converge.errors import SpecError
 from .._converge.observed import World
 from .._converge.option import Option
 from .._converge.plan import Plan, plan
 from .._converge.provider import Provider, Session, Task
-from . import describe, drivers, machine, network, spec
+from . import describe, drivers, precheck, spec
 from .hypervisor import Hypervisor
 from .snapshot import snapshot
 
@@ -51,11 +51,11 @@ class HypervisorSession(Session):
             raise SpecError([f"uri: {error}"]) from None
 
     def look(self, task: Task) -> tuple[Plan, World]:
-        _refuse(self.driver, task)
+        precheck.refuse(self.driver, task)
         world = self.snapshot(task)
         planned = plan(task.desired, world, task.policy)
-        _check(planned, task, world, self.driver)
-        return replace(planned, notes=(*planned.notes, *_notes(planned, task, world))), world
+        precheck.check(self.hypervisor, self.driver, planned, task, world)
+        return replace(planned, notes=(*planned.notes, *precheck.notes(planned, task, world))), world
 
     def performer(self, task: Task, world: World) -> Any:
         from .perform import Performer
@@ -67,79 +67,6 @@ class HypervisorSession(Session):
 
     def describe(self, world: World, keys: Iterable[tuple]) -> dict[str, dict]:
         return describe.resources(self.hypervisor, world, keys)
-
-
-def _refuse(driver: drivers.Driver, task: Task) -> None:
-    """What this hypervisor cannot do, told before anything is asked of it."""
-    mistakes = Mistakes()
-    for resource in () if task.policy.absent else task.desired:
-        found: list[tuple[str, str]] = []
-        if resource.kind is machine.KIND:
-            found = drivers.refuse(driver, resource.intent["said"])
-        elif resource.kind is network.KIND and resource.intent["state"] != "absent":
-            found = drivers.refuse_network(driver)
-        for option, sentence in found:
-            mistakes.add(join(resource.place, option) if option else resource.place, sentence)
-    if mistakes:
-        raise SpecError(mistakes.lines)
-
-
-def _notes(planned: Plan, task: Task, world: World) -> Iterator[str]:
-    """Why new machines are emulated that may be run in any way."""
-    said = {resource.key: (resource.place, resource.fields.get("accel", "auto")) for resource in task.desired}
-    places = sorted(
-        said[action.resource][0] or action.resource[1]
-        for action in planned.actions
-        if (action.kind, action.verb) == ("machine", "create")
-        and said[action.resource][1] == "auto"
-        and action.payload["body"]["Type"] == "qemu"
-    )
-    if places:
-        yield f"{', '.join(places)}: {world.facts['accelerator_reason']}"
-
-
-def _check(planned: Plan, task: Task, world: World, driver: drivers.Driver) -> None:
-    """What can be told before anything is touched, and only from what is there."""
-    mistakes = Mistakes()
-    places = {resource.key: resource.place for resource in task.desired}
-    for action in planned.actions:
-        observed = world.get(action.resource)
-        if (
-            action.verb == "remove"
-            and observed is not None
-            and observed.kind is machine.KIND
-            and observed.raw.get("Protect")
-        ):
-            mistakes.add(
-                places.get(action.resource) or "/".join(action.resource),
-                "is protected; run once with protect: false before it goes",
-            )
-        if action.verb == "fetch" and not action.payload["source"]:
-            mistakes.add(
-                join(places.get(action.resource, ""), "source"),
-                f"is missing; the image {action.resource[1]} is not on this hypervisor yet, so say where it comes from",
-            )
-        if action.verb == "create" and action.kind == "machine":
-            _check_new(action, places.get(action.resource, ""), world, mistakes)
-        if action.verb == "define" and observed is not None:
-            for option, sentence in drivers.refuse_changes(driver, observed.raw["Defined"], action.payload["changes"]):
-                mistakes.add(join(places.get(action.resource, ""), option), sentence)
-    if mistakes:
-        raise SpecError(mistakes.lines)
-
-
-def _check_new(action: Any, place: str, world: World, mistakes: Mistakes) -> None:
-    body = action.payload["body"]
-    if not body["Root"] and not body["Boot"]:
-        mistakes.add(join(place, "image"), "is missing; a machine starts from an image, or from a kernel named in boot")
-    addresses = [card["Source"] for card in body["Interfaces"].values() if card.get("Address")]
-    for source in addresses:
-        known = world.get(("network", source))
-        if known is not None and not known.raw.get("Dhcp"):
-            mistakes.add(
-                join(place, "networks"),
-                f"the network {source} gives no addresses by DHCP, so none can be reserved; leave address out",
-            )
 
 
 def uri(params: Mapping[str, Any]) -> str:

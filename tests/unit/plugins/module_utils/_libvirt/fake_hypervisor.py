@@ -53,6 +53,9 @@ class FakeHypervisor:
     def volumes(self) -> dict[str, dict[str, Any]]:
         return dict(self.found["volume"])
 
+    def digest(self, _source: str) -> str:
+        return ""
+
     def domain(self, name: str) -> str:
         return name
 

@@ -1,0 +1,106 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What would fail on the way is said before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .._converge.action import Action
+from .._converge.desired import Mistakes, join, quote
+from .._converge.errors import EngineError, SpecError
+from .._converge.observed import World
+from .._converge.plan import Plan
+from .._converge.provider import Task
+from . import drivers, machine, network
+from .hypervisor import Hypervisor
+
+
+def refuse(driver: drivers.Driver, task: Task) -> None:
+    """What this hypervisor cannot do, told before anything is asked of it."""
+    mistakes = Mistakes()
+    for resource in () if task.policy.absent else task.desired:
+        found: list[tuple[str, str]] = []
+        if resource.kind is machine.KIND:
+            found = drivers.refuse(driver, resource.intent["said"])
+        elif resource.kind is network.KIND and resource.intent["state"] != "absent":
+            found = drivers.refuse_network(driver)
+        for option, sentence in found:
+            mistakes.add(join(resource.place, option) if option else resource.place, sentence)
+    if mistakes:
+        raise SpecError(mistakes.lines)
+
+
+def notes(planned: Plan, task: Task, world: World) -> Iterator[str]:
+    """Why new machines are emulated that may be run in any way."""
+    said = {resource.key: (resource.place, resource.fields.get("accel", "auto")) for resource in task.desired}
+    places = sorted(
+        said[action.resource][0] or action.resource[1]
+        for action in planned.actions
+        if (action.kind, action.verb) == ("machine", "create")
+        and said[action.resource][1] == "auto"
+        and action.payload["body"]["Type"] == "qemu"
+    )
+    if places:
+        yield f"{', '.join(places)}: {world.facts['accelerator_reason']}"
+
+
+def check(hypervisor: Hypervisor, driver: drivers.Driver, planned: Plan, task: Task, world: World) -> None:
+    """What can be told before anything is touched, and only from what is there."""
+    mistakes = Mistakes()
+    places = {resource.key: resource.place for resource in task.desired}
+    for action in planned.actions:
+        observed = world.get(action.resource)
+        if (
+            action.verb == "remove"
+            and observed is not None
+            and observed.kind is machine.KIND
+            and observed.raw.get("Protect")
+        ):
+            mistakes.add(
+                places.get(action.resource) or "/".join(action.resource),
+                "is protected; run once with protect: false before it goes",
+            )
+        if action.verb == "fetch":
+            _check_source(hypervisor, action, join(places.get(action.resource, ""), "source"), mistakes)
+        if action.verb == "create" and action.kind == "machine":
+            _check_new(action, places.get(action.resource, ""), world, mistakes)
+        if action.verb == "define" and observed is not None:
+            for option, sentence in drivers.refuse_changes(driver, observed.raw["Defined"], action.payload["changes"]):
+                mistakes.add(join(places.get(action.resource, ""), option), sentence)
+    if mistakes:
+        raise SpecError(mistakes.lines)
+
+
+def _check_source(hypervisor: Hypervisor, action: Action, place: str, mistakes: Mistakes) -> None:
+    source, wanted = action.payload["source"], action.payload["digest"]
+    if not source:
+        mistakes.add(
+            place,
+            f"is missing; the image {action.resource[1]} is not on this hypervisor yet, so say where it comes from",
+        )
+        return
+    try:
+        found = hypervisor.digest(source)
+    except EngineError as error:
+        mistakes.add(place, f"{error}; write the path of a file on the host where this task runs, or a URL")
+        return
+    if found not in ("", wanted):
+        mistakes.add(
+            place,
+            f"{quote(source)} has the checksum sha256:{found}, not the one that was said; get the right file, or correct checksum",
+        )
+
+
+def _check_new(action: Action, place: str, world: World, mistakes: Mistakes) -> None:
+    body = action.payload["body"]
+    if not body["Root"] and not body["Boot"]:
+        mistakes.add(join(place, "image"), "is missing; a machine starts from an image, or from a kernel named in boot")
+    addresses = [card["Source"] for card in body["Interfaces"].values() if card.get("Address")]
+    for source in addresses:
+        known = world.get(("network", source))
+        if known is not None and not known.raw.get("Dhcp"):
+            mistakes.add(
+                join(place, "networks"),
+                f"the network {source} gives no addresses by DHCP, so none can be reserved; leave address out",
+            )
