@@ -94,18 +94,19 @@ class Hypervisor:
     def read(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Make a call that changes nothing; once more when the connection broke meanwhile."""
         try:
-            return self._call(function, *arguments)
+            return self.call(function, *arguments)
         except EngineLost:
-            return self._call(function, *arguments) if self.connection else None
+            return self.call(function, *arguments) if self.connection else None
 
     def change(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """Make a call that changes something, once."""
         try:
-            return self._call(function, *arguments)
+            return self.call(function, *arguments)
         except EngineError as error:
             raise type(error)(f"{what}: {error}", error.status) from None
 
-    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Make a call, once; what libvirt raises becomes ours."""
         try:
             return function(*arguments)
         except self.libvirt.libvirtError as error:
@@ -305,31 +306,31 @@ class Hypervisor:
 
     def upload(self, volume: Any, chunks: Iterator[bytes], length: int) -> None:
         """Write bytes to the beginning of a volume."""
-        stream = self._call(lambda: self.connection.newStream())
+        stream = self.call(lambda: self.connection.newStream())
         try:
-            self._call(volume.upload, stream, 0, length)
+            self.call(volume.upload, stream, 0, length)
             for chunk in chunks:
                 view = memoryview(chunk)
                 while view:
-                    view = view[self._call(stream.send, bytes(view[:CHUNK])) :]
-            self._call(stream.finish)
+                    view = view[self.call(stream.send, bytes(view[:CHUNK])) :]
+            self.call(stream.finish)
         except BaseException:
             _abort(stream)
             raise
 
     def download(self, volume: Any, limit: int = 0) -> Iterator[bytes]:
         """Bytes of a volume, from its end when there is a limit."""
-        stream = self._call(lambda: self.connection.newStream())
-        length = self._call(lambda: volume.info())[1]
+        stream = self.call(lambda: self.connection.newStream())
+        length = self.call(lambda: volume.info())[1]
         start = max(0, length - limit) if limit else 0
         try:
-            self._call(volume.download, stream, start, length - start)
+            self.call(volume.download, stream, start, length - start)
             while True:
-                chunk = self._call(stream.recv, CHUNK)
+                chunk = self.call(stream.recv, CHUNK)
                 if not chunk:
                     break
                 yield chunk
-            self._call(stream.finish)
+            self.call(stream.finish)
         except BaseException:
             _abort(stream)
             raise

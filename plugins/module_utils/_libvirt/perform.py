@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from .._converge.action import Action
-from .._converge.errors import EngineError
+from .._converge.errors import EngineError, EngineLost
 from .._converge.lock import locked
 from . import host_key, iso, names, seed, sources, xml
 from .hypervisor import MISSING, Hypervisor
@@ -83,7 +83,7 @@ class Performer:
         """Nothing is left outside the hypervisor."""
 
     def __call__(self, action: Action) -> Any:
-        return self.verbs[(action.kind, action.verb)](action)
+        return self.hypervisor.call(self.verbs[(action.kind, action.verb)], action)
 
     @property
     def libvirt(self) -> Any:
@@ -272,25 +272,29 @@ class Performer:
         self._update_reservation(action, self.libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST)
 
     def _release(self, action: Action) -> None:
+        """A reservation that is gone, or whose network is, needs no release."""
         try:
             self._update_reservation(action, self.libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE)
         except EngineError as error:
-            if action.payload["mac"] in self._reservations(action):
-                raise error
+            if isinstance(error, EngineLost) or action.payload["mac"] in self._reservations(action):
+                raise
 
     def _reservations(self, action: Action) -> Mapping[str, Any]:
         try:
             network = self.hypervisor.network(action.payload["network"])
             return xml.network_document(self.hypervisor.read(network.XMLDesc, 0))["Hosts"]
-        except EngineError:
+        except EngineError as error:
+            if error.status != MISSING:
+                raise
             return {}
 
     def _update_reservation(self, action: Action, command: int) -> None:
         payload = action.payload
         network = self.hypervisor.network(payload["network"])
         host = xml.host_xml(payload["mac"], {"Ip": payload["address"], "Name": payload["name"]})
+        active = self.hypervisor.read(network.isActive)  # between look-up and this another step may have removed it
         flags = self.libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG | (
-            self.libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE if network.isActive() else 0
+            self.libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE if active else 0
         )
         self.change(
             "update the network",

@@ -106,6 +106,9 @@ def _machine(
         if (names.parts(path.rpartition("/")[2], project) or ("", ""))[0] == raw["Name"]
         and not names.parts(path.rpartition("/")[2], project)[1].startswith("disk-")
     ]
+    console = raw.get("Serial") or ""  # the emulator writes it, so the pool has not heard of it
+    if names.parts(console.rpartition("/")[2], project) == (raw["Name"], "console") and console not in mine:
+        mine.append(console)
     seed = bool(root) and any(
         path.endswith(".seed.iso") for path in mine
     )  # without a root disk it is read at every start
@@ -152,6 +155,9 @@ def _remains(volumes: Mapping, project: str, present: set[str]) -> Iterable[Obse
         if found and found[0] not in present and not found[1].startswith("disk-"):
             left.setdefault(found[0], []).append(path)
     for name, paths in left.items():
+        console = f"{paths[0].rpartition('/')[0]}/{names.volume(project, name, 'console', 'log')}"
+        if console not in paths:  # the emulator writes it, so the pool may not have heard of it
+            paths.append(console)
         roots = sorted(path for path in paths if path.rpartition("/")[2].split(".")[3].startswith("root-"))
         root = {"Path": roots[-1], "Format": "qcow2", "Backing": volumes[roots[-1]]["Backing"]} if roots else {}
         raw = {"Name": name, "Volumes": sorted(paths), "Root": root}
