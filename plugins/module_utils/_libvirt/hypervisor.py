@@ -18,6 +18,7 @@ from typing import Any
 from .._converge.errors import EngineError, EngineLost, MissingLibrary, SlipwayError
 from . import sources, xml
 
+REFRESHING = 5.0  # seconds in which libvirt has looked through a pool
 PATIENCE = 30.0  # seconds for a daemon that was there to come back
 REFUSED = 400  # a clear no: nothing was done
 MISSING = 404
@@ -240,23 +241,28 @@ class Hypervisor:
         return self.read(lambda: self.connection.storagePoolLookupByTargetPath(os.path.dirname(path)))
 
     def volume(self, path: str) -> Any:
-        """A volume by its path, None when there is none; the pool is looked through again before that is said."""
+        """A volume by its path, None when there is none; the pool is looked through again before that is said.
+
+        libvirt looks through a pool by itself when an upload ends, and then knows not all of its volumes for a moment. A file that
+        is there is a volume, so it is asked for until it is found.
+        """
         try:
             pool = self.pool_of(path)
         except EngineError as error:
             if error.status == MISSING:
                 return None
             raise
-        name = os.path.basename(path)
-        for again in (True, False):
+        name, deadline, refreshed = os.path.basename(path), time.monotonic() + REFRESHING, False
+        while True:
             try:
                 return self.read(lambda: pool.storageVolLookupByName(name))
             except EngineError as error:
                 if error.status != MISSING:
                     raise
-                if again:
-                    self.refresh(pool)
-        return None
+            if refreshed and (time.monotonic() > deadline or not os.path.exists(path)):
+                return None
+            self.refresh(pool)
+            refreshed = True
 
     def refresh(self, pool: Any) -> None:
         """Look through a pool's directory again; a pool in which something is being written refuses that, but not for long."""
