@@ -11,8 +11,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from ansible_collections.slipway.docker.plugins.module_utils._converge.errors import SlipwayError
+from ansible_collections.slipway.docker.plugins.module_utils._libvirt import address
 
-from . import address, machine
+from . import machine
 
 try:
     import libvirt

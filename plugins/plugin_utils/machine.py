@@ -8,7 +8,9 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
-NAMESPACE = "{urn:slipway.docker:machine:1}"
+from ansible_collections.slipway.docker.plugins.module_utils._converge import ownership
+from ansible_collections.slipway.docker.plugins.module_utils._libvirt import names, xml
+
 AGENT = "org.qemu.guest_agent.0"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*\$?")
@@ -17,68 +19,33 @@ USER = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*\$?")
 STATES = ("unknown", "running", "running", "paused", "stopping", "stopped", "crashed", "suspended")
 RUNNING = "running"
 
-# https://libvirt.org/formatdomain.html#memory-allocation
-UNITS = {"b": 1, "bytes": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-
 
 def machine(text: str, state: int) -> dict[str, Any] | None:
     """Read what is known of a machine; None when the domain is not ours."""
-    root = ElementTree.fromstring(text)
-    labels = _labels(root)
-    if not (labels.get("slipway.project") and labels.get("slipway.key")):
+    found = xml.document(text)
+    labels = found["Labels"]
+    if not (labels.get(ownership.PROJECT) and labels.get(ownership.KEY)):
         return None
-    user = labels.get("slipway.user", "")
+    user = labels.get(names.USER, "")
+    cards = found["Interfaces"]
     return {
-        "name": root.findtext("name", ""),
-        "uuid": root.findtext("uuid", ""),
+        "name": found["Name"],
+        "uuid": found["UUID"],
         "state": STATES[state] if state < len(STATES) else STATES[0],
-        "project": labels["slipway.project"],
-        "labels": {name: value for name, value in labels.items() if not name.startswith("slipway.")},
-        "image": labels.get("slipway.image", ""),
-        "host_key": labels.get("slipway.host-key", ""),
+        "project": labels[ownership.PROJECT],
+        "labels": {name: value for name, value in labels.items() if not name.startswith(names.OWN)},
+        "image": labels.get(names.IMAGE, ""),
+        "host_key": labels.get(names.HOST_KEY, ""),
         "user": user if USER.fullmatch(user) else "",
-        "memory": _memory(root),
-        "cpus": _cpus(root),
-        "interfaces": _interfaces(root),
-        "agent": _agent(root),
+        "memory": found["Memory"],
+        "cpus": found["Cpus"],
+        # An address behind a ``user`` network cannot be reached from outside.
+        "interfaces": [
+            {"type": cards[place]["Type"], "source": cards[place]["Source"], "mac": cards[place]["Mac"]}
+            for place in sorted(cards, key=int)
+        ],
+        "agent": _agent(ElementTree.fromstring(text)),
     }
-
-
-def _labels(root: ElementTree.Element) -> dict[str, str]:
-    labels = root.iterfind(f"metadata/{NAMESPACE}machine/{NAMESPACE}label")
-    return {label.get("name", ""): label.text or "" for label in labels}
-
-
-def _memory(root: ElementTree.Element) -> int:
-    """The memory it has now, in bytes."""
-    for name in ("currentMemory", "memory"):
-        element = root.find(name)
-        if element is not None:
-            unit = element.get("unit", "KiB").lower()
-            scale = 1000 ** "kmgt".index(unit[0]) * 1000 if unit in ("kb", "mb", "gb", "tb") else 0
-            return int(element.text or 0) * (scale or UNITS.get(unit.removesuffix("ib"), 1 << 10))
-    return 0
-
-
-def _cpus(root: ElementTree.Element) -> int:
-    element = root.find("vcpu")
-    return int(element.get("current") or element.text or 0) if element is not None else 0
-
-
-def _interfaces(root: ElementTree.Element) -> list[dict[str, str]]:
-    """The network cards in their order; an address behind a ``user`` network cannot be reached from outside."""
-    found = []
-    for element in root.iterfind("devices/interface"):
-        kind = element.get("type", "")
-        source, mac = element.find("source"), element.find("mac")
-        found.append(
-            {
-                "type": kind,
-                "source": source.get(kind, "") if source is not None else "",
-                "mac": mac.get("address", "").lower() if mac is not None else "",
-            }
-        )
-    return found
 
 
 def _agent(root: ElementTree.Element) -> bool:

@@ -4,61 +4,30 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import shlex
 from typing import Any
 from urllib.parse import urlsplit
 
-TYPE = "ssh-ed25519"  # of the keys that we make
-HEAD = b"\0\0\0\x0b" + TYPE.encode() + b"\0\0\0\x20"
-HOP = re.compile(r"(?:[A-Za-z0-9_.-]+@)?(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?")
+from ansible_collections.slipway.docker.plugins.module_utils._converge.errors import SlipwayError
+from ansible_collections.slipway.docker.plugins.module_utils._libvirt import host_key as host_keys
 
-# What Ansible passes to ssh when nobody says otherwise; ours comes before it.
-ANSIBLE_ARGUMENTS = ("-C", "-o", "ControlMaster=auto", "-o", "ControlPersist=60s")
+HOP = re.compile(r"(?:[A-Za-z0-9_.-]+@)?(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?")
 
 
 def host_key(text: str) -> str:
     """A public key without its comment; empty when it is none. It comes from a label, and goes to a command line."""
-    kind, _space, rest = text.strip().partition(" ")
-    body = rest.partition(" ")[0]
-    try:
-        blob = base64.b64decode(body, validate=True)
-    except (binascii.Error, ValueError):
+    if len(text.strip().splitlines()) != 1:
         return ""
-    whole = kind == TYPE and blob.startswith(HEAD) and len(blob) == len(HEAD) + 32
-    return f"{TYPE} {base64.b64encode(blob).decode()}" if whole else ""
-
-
-def arguments(key: str) -> list[str]:
-    """Arguments by which ssh, scp and sftp (OpenSSH >= 8.5) accept this one key and no other, and note it nowhere.
-
-    Of two that disagree ssh takes the first, so they belong before all others. KnownHostsCommand is run without a shell.
-    """
-    options = (
-        "StrictHostKeyChecking=yes",
-        "UserKnownHostsFile=/dev/null",
-        "GlobalKnownHostsFile=/dev/null",
-        "UpdateHostKeys=no",
-        "VerifyHostKeyDNS=no",  # else a record of the network's name server could vouch for another key
-        "NoHostAuthenticationForLocalhost=no",  # a port that is forwarded from a guest is on localhost
-        f"HostKeyAlgorithms={TYPE}",
-        f"KnownHostsCommand=/bin/echo %H {key}",
-    )
-    return [word for option in options for word in ("-o", option)]
+    try:
+        return host_keys.pinned(" ".join(text.split()[:2]))
+    except SlipwayError:
+        return ""
 
 
 def variables(key: str, jump: str = "") -> dict[str, Any]:
-    """Host variables by which Ansible pins the key, and goes by another host.
-
-    Ansible puts ansible_ssh_args first, host_key_checking second and ansible_ssh_common_args last, so that in the last one the pin
-    would lose to an ansible.cfg with host_key_checking=false or StrictHostKeyChecking=no in ssh_args.
-    """
-    pinned: dict[str, Any] = {
-        "ansible_ssh_args": shlex.join([*arguments(key), *ANSIBLE_ARGUMENTS]),
-        "ansible_host_key_checking": True,
-    }
+    """Host variables by which Ansible pins the key, and goes by another host."""
+    pinned: dict[str, Any] = host_keys.ansible_variables(key)
     if jump:
         pinned["ansible_ssh_common_args"] = shlex.join(["-o", f"ProxyJump={jump}"])
     return pinned

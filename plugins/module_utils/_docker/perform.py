@@ -22,6 +22,7 @@ from .secret_store import Store
 from .watch import Watch
 
 SLOW = 600.0  # seconds without any sign of progress before a pull, build, load or push is given up
+LATE = 3.0  # seconds in which an engine ends a creation whose answer was lost
 NETWORK_FIELDS = ("Name", "Driver", "Internal", "Attachable", "Ingress", "IPAM", "EnableIPv6", "Options", "Labels")
 
 
@@ -32,6 +33,7 @@ class Performer:
         self.engine = engine
         self.secrets = secrets
         self.watch = Watch(engine)
+        self.unanswered: set[tuple[str, str]] = set()  # (kind, name) of what may yet be created
         self.stopped: dict[str, float] = {}  # ID -> when we told it to stop
         self.verbs: Mapping[tuple[str, str], Callable[[Action], Any]] = {
             ("container", "create"): self._create_container,
@@ -72,7 +74,12 @@ class Performer:
             self.secrets.sweep()
 
     def __call__(self, action: Action) -> Any:
-        return self.verbs[(action.kind, action.verb)](action)
+        try:
+            return self.verbs[(action.kind, action.verb)](action)
+        except EngineError as error:
+            if action.verb == "create" and not error.status:
+                self.unanswered.add((action.kind, action.target))
+            raise
 
     # -- containers --------------------------------------------------------------------------------------------
 
@@ -147,10 +154,23 @@ class Performer:
             return self.engine.call("DELETE", path(plural, action.target), query={"force": 1} if force else None)
         except EngineError as error:
             if error.status == 404:
-                return None
+                return self._if_it_comes_late(plural, action)
             if error.status == 409 and "already in progress" in str(error):
                 return self._until_gone(path(plural, action.target, "json"), error)
             raise
+
+    def _if_it_comes_late(self, plural: str, action: Action) -> None:
+        """Remove what an engine has made after all: it may still be at a creation of which nobody heard the answer."""
+        if (action.kind, action.target) not in self.unanswered:
+            return
+        self.unanswered.discard((action.kind, action.target))
+        where = path(plural, action.target, "json") if plural == "containers" else path(plural, action.target)
+        deadline = time.monotonic() + LATE
+        while time.monotonic() < deadline:
+            if self.engine.find(where) is not None:
+                self._remove(plural, action, force=action.payload.get("force"))
+                return
+            time.sleep(0.1)
 
     def _until_gone(self, target: str, error: EngineError) -> None:
         """The engine is removing it already, as it does with a container that is to be removed when it ends."""

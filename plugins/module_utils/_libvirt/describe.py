@@ -60,9 +60,8 @@ def describe(hypervisor: Hypervisor, observed: Observed) -> dict[str, Any]:
 def _machine(hypervisor: Hypervisor, observed: Observed) -> dict[str, Any]:
     raw = observed.raw
     labels: Mapping[str, str] = raw.get("Labels") or {}
-    addresses = _addresses(hypervisor, observed) if observed.running else {}
+    found = _addresses(hypervisor, observed) if observed.running else []
     cards = raw.get("Interfaces") or {}
-    found = [address for number in sorted(cards, key=int) for address in addresses.get(cards[number]["Mac"], ())]
     reserved = [card["Address"] for card in cards.values() if card.get("Address")]
     key = labels.get(names.HOST_KEY, "")
     first = next(iter(reserved or found), "")
@@ -120,8 +119,8 @@ def connection(address: str, user: str, key: str, name: str) -> dict[str, Any]:
     return {"ansible_host": address, "ansible_user": user, **host_key.ansible_variables(key, name)}
 
 
-def _addresses(hypervisor: Hypervisor, observed: Observed) -> Mapping[str, list[str]]:
+def _addresses(hypervisor: Hypervisor, observed: Observed) -> list[str]:
     try:
         return hypervisor.addresses(hypervisor.domain(observed.id))
     except EngineError:
-        return {}
+        return []

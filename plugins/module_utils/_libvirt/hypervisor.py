@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from .._converge.errors import EngineError, EngineLost, MissingLibrary, SlipwayError
-from . import sources, xml
+from . import address, sources, xml
 
 REFRESHING = 5.0  # seconds in which libvirt has looked through a pool
 PATIENCE = 30.0  # seconds for a daemon that was there to come back
@@ -276,30 +276,27 @@ class Hypervisor:
                     raise
             time.sleep(0.05)
 
-    def addresses(self, domain: Any) -> dict[str, list[str]]:
-        """Addresses by the card's MAC: leases that are valid, else what the agent says, else what the host has seen."""
-        sources = (
-            self.libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE,
-            self.libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT,
-            self.libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP,
-        )
-        for source in sources:
-            try:
-                found = self.read(lambda source=source: domain.interfaceAddresses(source))
-            except EngineError:
-                continue
-            table = {
-                (card.get("hwaddr") or "").lower(): [
-                    item["addr"]
-                    for item in card.get("addrs") or ()
-                    if not item["addr"].startswith(("169.254.", "fe80:", "127."))
-                ]
-                for name, card in (found or {}).items()
-                if not name.startswith(("lo", "docker", "br-", "veth"))
-            }
-            table = {mac: addresses for mac, addresses in table.items() if mac and addresses}
-            if table:
-                return table
+    def addresses(self, domain: Any) -> list[str]:
+        """Where a running machine can be reached, the surest first: leases that are valid, the agent, what the host has seen."""
+        cards = xml.document(self.read(domain.XMLDesc, 0))["Interfaces"]
+        networks = sorted({card["Source"] for card in cards.values() if card["Type"] == "network"})
+        sources = [
+            lambda: self._leased(networks),
+            lambda: self._told(domain, self.libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT),
+            lambda: self._told(domain, self.libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP),
+        ]
+        return address.addresses([cards[place]["Mac"] for place in sorted(cards, key=int)], sources)
+
+    def _leased(self, networks: list[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in networks:
+            with suppress(EngineError):  # a driver that knows no leases; the next source is asked
+                found.update(address.leased(self.read(self.network(name).DHCPLeases) or (), time.time()))
+        return found
+
+    def _told(self, domain: Any, source: int) -> dict[str, list[str]]:
+        with suppress(EngineError):
+            return address.told(self.read(domain.interfaceAddresses, source))
         return {}
 
     def digest(self, source: str) -> str:

@@ -49,17 +49,13 @@ class Ladder:
         if self.payload.get("addresses"):
             return self.payload["addresses"][0]
         pause = FIRST
-        macs = [
-            card["Mac"] for card in xml.document(self.hypervisor.read(self.domain.XMLDesc, 0))["Interfaces"].values()
-        ]
         while True:
             found = self.hypervisor.addresses(self.domain)
-            for mac in macs:
-                if found.get(mac):
-                    return found[mac][0]
+            if found:
+                return found[0]
             self._runs()
             if time.monotonic() > self.deadline:
-                raise self._failure("address", f"no lease, agent or neighbour tells of an address of {', '.join(macs)}")
+                raise self._failure("address", "no lease, agent or neighbour tells of an address of its cards")
             time.sleep(pause)
             pause = min(pause * 1.5, LAST)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.slipway.docker.plugins.plugin_utils import address, machine, ssh
+from ansible_collections.slipway.docker.plugins.module_utils._libvirt import address
+from ansible_collections.slipway.docker.plugins.plugin_utils import machine, ssh
 
 RECORDED = Path(__file__).parents[1] / "fake_libvirt" / "recorded"
 WEB = (RECORDED / "web.xml").read_text()

@@ -35,7 +35,7 @@ class FakeHypervisor:
         self.asked: list[str] = []
         self.found: dict[str, dict[str, dict]] = {"machine": {}, "network": {}, "volume": {}}
         self.directories: dict[str, str] = {}
-        self.leases: dict[str, list[str]] = {}
+        self.leases: list[str] = []
 
     def close(self) -> None:
         """Nothing to end."""
@@ -59,7 +59,7 @@ class FakeHypervisor:
     def domain(self, name: str) -> str:
         return name
 
-    def addresses(self, _domain: str) -> dict[str, list[str]]:
+    def addresses(self, _domain: str) -> list[str]:
         return self.leases
 
     def make(self, actions: Iterable[Action]) -> None:
