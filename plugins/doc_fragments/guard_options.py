@@ -17,8 +17,8 @@ options:
     type: str
   lock_timeout:
     description:
-      - Seconds to wait for another run that is changing objects of the same project on the same engine.
-      - The lock is held on the host where the module runs; runs that reach one engine from several hosts do not see each other.
+      - Seconds to wait for another run that is changing objects of the same project on the same engine or hypervisor.
+      - The lock is held on the host where the module runs; runs that reach it from several hosts do not see each other.
     type: float
     default: 300.0
 """

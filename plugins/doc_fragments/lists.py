@@ -20,7 +20,8 @@ KINDS = (
 )
 
 
-def _one_level_down(name: str, description: str, fragment: object) -> str:
+def one_level_down(name: str, description: str, fragment: object) -> str:
+    """The options of a fragment as those of the entries of a list."""
     options = fragment.ModuleDocFragment.DOCUMENTATION.split("options:\n", 1)[1]  # type: ignore[attr-defined]
     head = f"  {name}:\n    description: {description}\n    type: list\n    elements: dict\n    suboptions:\n"
     return head + textwrap.indent(options, "    ")
@@ -29,4 +30,4 @@ def _one_level_down(name: str, description: str, fragment: object) -> str:
 class ModuleDocFragment:
     """Lists of objects."""
 
-    DOCUMENTATION = "options:\n" + "".join(_one_level_down(*kind) for kind in KINDS)
+    DOCUMENTATION = "options:\n" + "".join(one_level_down(*kind) for kind in KINDS)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Project and adoption."""
+    """Project and adoption, of containers and what is theirs, and of machines."""
 
     DOCUMENTATION = r"""
 options:
@@ -22,6 +22,25 @@ options:
       - V(unowned) takes it over when nobody owns it, which means that it has no label of Slipway, Compose, podman-compose or a swarm.
         Taking over an object that is already as declared changes nothing.
       - V(any) takes it over from another owner too. V(never) takes over nothing.
+    type: str
+    choices: [unowned, any, never]
+    default: unowned
+"""
+
+    MACHINES = r"""
+options:
+  project:
+    description:
+      - The owner of the objects. Machines and networks carry it as the label C(slipway.project), files of disks have it in their names.
+      - What carries another project's label is never touched.
+    type: str
+    default: default
+  adopt:
+    description:
+      - What to do with a machine or a network of that name which this project did not make.
+      - V(unowned) takes it over when nobody owns it, which means that it has no label of Slipway. Taking over what is already as
+        declared writes its labels and changes nothing else.
+      - V(any) takes it over from another project too. V(never) takes over nothing.
     type: str
     choices: [unowned, any, never]
     default: unowned

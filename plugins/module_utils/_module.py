@@ -210,7 +210,7 @@ def _orphan_warnings(task: Task, orphans: Sequence[str]) -> list[str]:
 
 def converge_one(provider: Provider, kind: Kind, own: Sequence[Option]) -> None:
     """The main() of a module for one object: a list of one."""
-    options = (*kind.options, *own, *provider.connection)
+    options = (*provider.options(kind), *own, *provider.connection)
     run(options, lambda module: converge(module, provider, provider.read_one(kind, own, module.given())))
 
 

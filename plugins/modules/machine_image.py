@@ -17,6 +17,7 @@ seealso:
 extends_documentation_fragment:
   - slipway.docker.machine_image_options
   - slipway.docker.machine_run_options
+  - slipway.docker.machine_run_options.pool
   - slipway.docker.guard_options
   - slipway.docker.libvirt
   - slipway.docker.attributes

@@ -16,7 +16,7 @@ seealso:
 extends_documentation_fragment:
   - slipway.docker.machine_network_options
   - slipway.docker.machine_run_options
-  - slipway.docker.ownership
+  - slipway.docker.ownership.machines
   - slipway.docker.guard_options
   - slipway.docker.libvirt
   - slipway.docker.attributes
@@ -99,7 +99,7 @@ from ansible_collections.slipway.docker.plugins.module_utils._libvirt import net
 from ansible_collections.slipway.docker.plugins.module_utils._libvirt.session import LIBVIRT
 from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
 
-OPTIONS = spec.SHARED
+OPTIONS = (spec.PROJECT, spec.ADOPT, *spec.RUN, *spec.GUARD)
 
 
 def main() -> None:

@@ -48,7 +48,9 @@ seealso:
 extends_documentation_fragment:
   - slipway.docker.machine_lists
   - slipway.docker.machine_run_options
-  - slipway.docker.ownership
+  - slipway.docker.machine_run_options.pool
+  - slipway.docker.machine_run_options.restart
+  - slipway.docker.ownership.machines
   - slipway.docker.guard_options
   - slipway.docker.libvirt
   - slipway.docker.attributes

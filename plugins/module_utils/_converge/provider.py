@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from .desired import Resource
@@ -72,10 +73,11 @@ class Session:
 @dataclass(frozen=True)
 class Provider:
     """``connection`` and ``task``: rows of a module's options; ``open(params)`` begins a session, ``read_one(kind, own, params)``
-    and ``read_lists(params)`` read a task or raise SpecError with every mistake."""
+    and ``read_lists(params)`` read a task or raise SpecError with every mistake. ``options(kind)``: its rows that are the user's."""
 
     connection: Sequence[Option]
     task: Sequence[Option]
     open: Callable[[Mapping[str, Any]], Session]
     read_one: Callable[[Kind, Sequence[Option], Mapping[str, Any]], Task]
     read_lists: Callable[[Mapping[str, Any]], Task]
+    options: Callable[[Kind], Sequence[Option]] = attrgetter("options")

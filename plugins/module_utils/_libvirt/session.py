@@ -81,6 +81,7 @@ def uri(params: Mapping[str, Any]) -> str:
 LIBVIRT = Provider(
     connection=CONNECTION,
     task=spec.TASK,
+    options=spec.options_of,
     open=lambda params: HypervisorSession(Hypervisor(uri(params))),
     read_one=lambda kind, own, params: spec.read_one(kind, own, params, CONNECTION),
     read_lists=lambda params: spec.read_lists(params, CONNECTION),

@@ -24,32 +24,39 @@ PROJECT = Option("project", "str", default="default")
 ADOPT = Option("adopt", choices=("unowned", "any", "never"), default="unowned")
 GUARD = (Option("plan_id", "str"), Option("lock_timeout", "float", default=300.0))
 POOL = (Option("pool", "str", default="slipway"), Option("pool_path", "path", default=DIRECTORY))
+RESTART = Option("on_restart_required", choices=RESTARTS, default=FAIL)
 RUN = (
-    Option("on_restart_required", choices=RESTARTS, default=FAIL),
     Option("on_failure", choices=ON_FAILURE, default="rollback"),
     Option("parallelism", "int", default=8),
 )
 DESTROY = (Option("machines", "list"), Option("disks", "list"), Option("images", "list"))
-SHARED = (PROJECT, ADOPT, *POOL, *RUN, *GUARD)
+SHARED = (PROJECT, ADOPT, *POOL, RESTART, *RUN, *GUARD)
+
+# Rows of which the user says nothing, and why.
+OURS: Mapping[str, Mapping[str, str]] = {
+    "machine": {"pool": "is said once for the whole task, beside machines"},
+    "image": {
+        "name": "is not for you to choose; an image is known by its checksum",
+        "pool": "is said once for the whole task, beside images",
+    },
+    "network": {
+        "active": "is not for you to choose; a network that should be there is started",
+        "autostart": "is not for you to choose; a network that should be there starts with the host",
+    },
+}
+
+
+def options_of(kind: Kind) -> tuple[Option, ...]:
+    """The rows of a kind that are the user's."""
+    return tuple(option for option in kind.options if option.name not in OURS.get(kind.name, ()))
+
 
 TASK = (
     Option("state", choices=("present", "absent"), default="present"),
     Option("orphans", choices=("report", "remove", "ignore"), default="report"),
     Option("destroy", "dict", suboptions=DESTROY),
     *SHARED,
-    *(
-        Option(
-            plural,
-            "list",
-            elements="dict",
-            suboptions=tuple(
-                o
-                for o in kind.options
-                if o.name not in ("pool", "active", "autostart") or (kind is machine.KIND and o.name == "autostart")
-            ),
-        )
-        for plural, kind in LISTS.items()
-    ),
+    *(Option(plural, "list", elements="dict", suboptions=options_of(kind)) for plural, kind in LISTS.items()),
 )
 
 
@@ -60,6 +67,7 @@ def read_lists(params: Mapping[str, Any], connection: Sequence[Option]) -> Task:
         replace(option, suboptions=(), elements="raw") if option.name in LISTS else option for option in TASK
     )
     spec = convert_options((*shallow, *connection), params, "", mistakes)
+    _check_ours(spec, mistakes)
     lists = {plural: [_prepared(kind, item, spec) for item in spec.get(plural) or ()] for plural, kind in LISTS.items()}
     resources = read_all(LISTS, lists, mistakes)
     return _task(spec, resources, lists["machines"], mistakes)
@@ -78,6 +86,16 @@ def read_one(kind: Kind, own: Sequence[Option], params: Mapping[str, Any], conne
     resource = read(kind, given, "", mistakes)
     machines = [given] if kind is machine.KIND else []
     return _task({**spec, "orphans": "ignore"}, [resource] if resource else [], machines, mistakes)
+
+
+def _check_ours(spec: Mapping[str, Any], mistakes: Mistakes) -> None:
+    for plural, kind in LISTS.items():
+        for index, item in enumerate(spec.get(plural) or ()):
+            for name in OURS[kind.name] if isinstance(item, Mapping) else ():
+                if name in item:
+                    named = kind is not image.KIND and isinstance(item.get("name"), str)
+                    place = f"{plural}.{item['name']}" if named else f"{plural}[{index}]"
+                    mistakes.add(join(place, name), OURS[kind.name][name])
 
 
 def _prepared(kind: Kind, item: Any, spec: Mapping[str, Any]) -> Any:

@@ -25,7 +25,14 @@ from ansible_collections.slipway.docker.plugins.module_utils._docker import (
     spec,
     volume,
 )
+from ansible_collections.slipway.docker.plugins.module_utils._libvirt import image as machine_image
+from ansible_collections.slipway.docker.plugins.module_utils._libvirt import machine, session
+from ansible_collections.slipway.docker.plugins.module_utils._libvirt import network as machine_network
+from ansible_collections.slipway.docker.plugins.module_utils._libvirt import spec as machine_spec
 from ansible_collections.slipway.docker.plugins.modules import container as container_module
+from ansible_collections.slipway.docker.plugins.modules import machine as machine_module
+from ansible_collections.slipway.docker.plugins.modules import machine_image as machine_image_module
+from ansible_collections.slipway.docker.plugins.modules import machine_network as machine_network_module
 from ansible_collections.slipway.docker.plugins.modules import network as network_module
 from ansible_collections.slipway.docker.plugins.modules import volume as volume_module
 
@@ -42,7 +49,16 @@ OPTIONS = {
     "image_info": _info.IMAGES,
     "engine_info": _info.ENGINE,
 }
-SPECS = {name: argument_spec((*options, *connection.OPTIONS)) for name, options in OPTIONS.items()}
+MACHINE_OPTIONS = {
+    "machines": machine_spec.TASK,
+    "machine": (*machine_spec.options_of(machine.KIND), *machine_module.OPTIONS),
+    "machine_network": (*machine_spec.options_of(machine_network.KIND), *machine_network_module.OPTIONS),
+    "machine_image": (*machine_spec.options_of(machine_image.KIND), *machine_image_module.OPTIONS),
+}
+SPECS = {
+    **{name: argument_spec((*options, *connection.OPTIONS)) for name, options in OPTIONS.items()},
+    **{name: argument_spec((*options, *session.CONNECTION)) for name, options in MACHINE_OPTIONS.items()},
+}
 PLUGINS = Path(spec.__file__).parents[2]
 ROOT = PLUGINS.parents[3]
 

@@ -1,0 +1,202 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The options of one machine."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """A machine; ``_libvirt/machine.py`` has the rows."""
+
+    DOCUMENTATION = r"""
+options:
+  name:
+    description: The machine's name, which is its host's name too. Lower-case letters, digits and hyphens.
+    type: str
+    required: true
+  state:
+    description:
+      - V(running) starts the machine and waits as O(wait_for) says. V(stopped) shuts it down.
+      - V(present) leaves it running or not, as it is. V(restarted) starts it anew in each run.
+      - V(absent) removes it with its root disk, its seed, the file of its console and the addresses that were reserved for it.
+        Its data disks stay unless O(destroy) names them.
+    type: str
+    choices: [running, stopped, present, restarted, absent]
+    default: running
+  image:
+    description:
+      - The image that the root disk is made from. The disk holds only what differs from it.
+      - Another image makes the root disk anew, with a first boot and a new host key. What was on it is lost, so that is refused unless
+        O(destroy) allows it.
+      - A new machine needs this or O(boot).
+    type: dict
+    suboptions:
+      source:
+        description: >-
+          Where the image comes from when it is not in the pool yet, as a path on the host where the module runs, or as an HTTP or
+          HTTPS URL.
+        type: path
+      checksum:
+        description: The SHA-256 of the file, as C(sha256sum) prints it. The image is known by it.
+        type: str
+        required: true
+      format:
+        description: The format of the file.
+        type: str
+        choices: [qcow2, raw]
+        default: qcow2
+  size:
+    description: The size of the root disk, such as V(20g). By default that of the image. It can grow, also while the machine runs, and never shrinks.
+    type: str
+  boot:
+    description:
+      - A kernel that the hypervisor starts, without a boot loader. Without O(image) the machine has no root disk and runs from memory.
+    type: dict
+    suboptions:
+      kernel:
+        description: The kernel.
+        type: dict
+        required: true
+        suboptions: &file
+          source:
+            description: Where the file comes from when it is not in the pool yet, as a path on the host where the module runs, or as a URL.
+            type: path
+          checksum:
+            description: The SHA-256 of the file.
+            type: str
+            required: true
+      initrd:
+        description: The first file system.
+        type: dict
+        suboptions: *file
+      cmdline:
+        description: The kernel's command line.
+        type: str
+  cpus:
+    description: The number of processors. A new machine has one where nothing is said. Up to O(cpus_max) it changes while the machine runs.
+    type: int
+  cpus_max:
+    description: How many processors the machine may have while it runs. By default O(cpus).
+    type: int
+  memory:
+    description: The memory, such as V(512m) or V(2g). A new machine needs it. Up to O(memory_max) it changes while the machine runs.
+    type: str
+  memory_max:
+    description: How much memory the machine may have while it runs. By default O(memory).
+    type: str
+  cpu:
+    description: >-
+      The model of the processor, V(host-passthrough), V(host-model), V(maximum) or one of libvirt's names. A new machine gets the
+      host's processor, or all that can be emulated.
+    type: str
+  machine_type:
+    description: The model of the machine, such as V(q35), V(pc) or V(virt). A new machine gets the one that suits its architecture.
+    type: str
+  firmware:
+    description: What starts the system on the root disk. V(bios) for a new machine where nothing is said.
+    type: str
+    choices: [bios, efi]
+  accel:
+    description:
+      - How the processor is made. V(kvm) and V(hvf) use the host's own, V(tcg) emulates one.
+      - V(auto), as where nothing is said, takes the best that the host really has. When a new machine is emulated for that reason, the plan says why.
+    type: str
+    choices: [auto, kvm, tcg, hvf]
+  disks:
+    description: Data disks. They hold data, so they stay when they are no longer said and when the machine goes; only O(destroy) removes one.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: The disk's name. In a Linux guest it is C(/dev/disk/by-id/virtio-NAME), or C(*NAME) with another bus.
+        type: str
+        required: true
+      size:
+        description: The size, such as V(20g). It can grow, also while the machine runs, and never shrinks.
+        type: str
+        required: true
+      bus:
+        description: How the disk is attached. Disks on V(sata) do not come and go while the machine runs.
+        type: str
+        choices: [virtio, scsi, sata]
+        default: virtio
+      format:
+        description: The format of its file. It cannot change.
+        type: str
+        choices: [qcow2, raw]
+        default: qcow2
+  networks:
+    description: Network cards, in their order. A card that comes, goes or is another one is plugged in and out while the machine runs.
+    type: list
+    elements: dict
+    suboptions:
+      network:
+        description: A network of the hypervisor. Each card has either this or a bridge.
+        type: str
+      bridge:
+        description: A bridge of the host, instead of a network.
+        type: str
+      mac:
+        description: The card's address. By default one that follows from the machine's identity, and stays the same.
+        type: str
+      address:
+        description:
+          - The IP address that the network's DHCP server reserves for the card. It goes with a network that has DHCP.
+          - A running machine learns of another address at its next start.
+        type: str
+      model:
+        description: The model of the card.
+        type: str
+        default: virtio
+  autostart:
+    description: Whether the machine starts with the host.
+    type: bool
+  agent:
+    description: Whether there is a channel for the QEMU guest agent. A new machine has one where nothing is said.
+    type: bool
+  protect:
+    description: While this is true the machine is not removed.
+    type: bool
+  labels:
+    description: Labels of your own. Keys that are not named are left alone; those that begin with C(slipway.) are not for you.
+    type: dict
+  seed:
+    description:
+      - What the system is told at its first boot, through cloud-init's C(NoCloud) or as plain files. Besides it gets an SSH host key that is made for it.
+      - A machine that has booted does not read it again, so another seed is no change. A system that runs from memory reads it at each start.
+      - It is taken out and deleted when the machine has answered on SSH.
+    type: dict
+    suboptions:
+      hostname:
+        description: The host's name. By default the machine's.
+        type: str
+      user:
+        description: Whom SSH lets in. Another user than root may become root without a password.
+        type: str
+        default: root
+      ssh_keys:
+        description: Public keys that let this user in. There are no passwords.
+        type: list
+        elements: str
+      user_data:
+        description: More for cloud-init. It is merged with what makes the machine reachable; what would undo that is refused.
+        type: dict
+      network_config:
+        description: Network configuration for cloud-init, version 2. Without it cards ask for an address by DHCP.
+        type: dict
+  wait_for:
+    description:
+      - How far a started machine must come. V(none) does not wait, V(running) wants it to run, V(address) to have an address, and
+        V(ssh) to answer on SSH with the host key that was made for it.
+    type: str
+    choices: [none, running, address, ssh]
+    default: ssh
+  timeout:
+    description: Seconds that may take. An emulated machine needs some ten times longer than another one.
+    type: float
+    default: 300.0
+  shutdown_timeout:
+    description: Seconds the machine is given to shut down before it is turned off.
+    type: float
+    default: 120.0
+"""
