@@ -282,6 +282,12 @@ def refuse_network(driver: Driver) -> list[tuple[str, str]]:
     return [] if driver.networks else [("", f"{driver.title} has no networks of libvirt's; {way_out}")]
 
 
+def refuse_image(driver: Driver) -> list[tuple[str, str]]:
+    """Return why this driver cannot keep a base image; empty when it can."""
+    can = driver.pools and driver.upload
+    return [] if can else [("", f"{driver.title} takes no files through libvirt, so it keeps no images; leave it out")]
+
+
 # What can change in a machine that is there although its definition cannot be written anew.
 IN_PLACE = ("Memory", "MemoryMax", "Cpus", "CpusMax")
 DEVICES = ("Disks", "Interfaces")

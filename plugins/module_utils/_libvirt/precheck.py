@@ -12,7 +12,7 @@ from .._converge.errors import EngineError, SpecError
 from .._converge.observed import World
 from .._converge.plan import Plan
 from .._converge.provider import Task
-from . import drivers, machine, network
+from . import drivers, image, machine, network
 from .hypervisor import Hypervisor
 
 
@@ -25,6 +25,10 @@ def refuse(driver: drivers.Driver, task: Task) -> None:
             found = drivers.refuse(driver, resource.intent["said"])
         elif resource.kind is network.KIND and resource.intent["state"] != "absent":
             found = drivers.refuse_network(driver)
+        elif (
+            resource.kind is image.KIND and not resource.intent.get("implicit") and resource.intent["state"] != "absent"
+        ):
+            found = drivers.refuse_image(driver)
         for option, sentence in found:
             mistakes.add(join(resource.place, option) if option else resource.place, sentence)
     if mistakes:
