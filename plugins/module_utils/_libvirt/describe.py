@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._converge.errors import EngineError
+from .._converge.errors import EngineError, SlipwayError
 from .._converge.observed import Observed, World
 from . import host_key, machine, names, values
 from .hypervisor import Hypervisor
@@ -78,7 +78,7 @@ def _machine(hypervisor: Hypervisor, observed: Observed) -> dict[str, Any]:
         "memory_max": raw.get("MemoryMax"),
         "cpus": raw.get("Cpus"),
         "cpus_max": raw.get("CpusMax"),
-        **_accel(hypervisor, raw.get("Type") or ""),
+        **accel(hypervisor, raw.get("Type") or ""),
         "image": raw.get("Image") or "",
         "disks": {name: item["Path"] for name, item in (raw.get("Disks") or {}).items()},
         "root": (raw.get("Root") or {}).get("Path", ""),
@@ -102,7 +102,7 @@ def _needs_restart(raw: Mapping, addresses: Iterable[str], reserved: Iterable[st
     return waiting
 
 
-def _accel(hypervisor: Hypervisor, kind: str) -> dict[str, str]:
+def accel(hypervisor: Hypervisor, kind: str) -> dict[str, str]:
     """How a machine is run, in the words of the option, and why."""
     said = next((word for word, domain_type in values.ACCELERATORS.items() if domain_type == kind), kind)
     facts = hypervisor.facts
@@ -116,7 +116,11 @@ def connection(address: str, user: str, key: str, name: str) -> dict[str, Any]:
     """Variables with which Ansible reaches the machine, and takes nobody else for it; empty when that cannot be."""
     if not address or not key:
         return {}
-    return {"ansible_host": address, "ansible_user": user, **host_key.ansible_variables(key, name)}
+    try:
+        pinned = host_key.ansible_variables(key, name)
+    except SlipwayError:  # somebody has altered its label: better no way to it than one that pins nothing
+        return {}
+    return {"ansible_host": address, "ansible_user": user, **pinned}
 
 
 def _addresses(hypervisor: Hypervisor, observed: Observed) -> list[str]:

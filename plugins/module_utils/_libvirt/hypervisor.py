@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
@@ -161,9 +161,9 @@ class Hypervisor:
         return found
 
     def _machine(self, domain: Any, flags: int) -> dict[str, Any]:
-        state = domain.state()[0]
+        state, reason = domain.state()[:2]
         raw = xml.document(domain.XMLDesc(flags if domain.isPersistent() else 0))
-        raw["State"] = state
+        raw["State"], raw["Reason"] = state, reason
         raw["Autostart"] = bool(domain.autostart()) if domain.isPersistent() else False
         raw["Live"] = xml.document(domain.XMLDesc(0)) if domain.isActive() else {}
         return raw
@@ -313,6 +313,21 @@ class Hypervisor:
             self._digests[source] = sources.digest(source)
         return self._digests[source]
 
+    def snapshots(self, name: str) -> list[str]:
+        """Names of a machine's snapshots; none when the driver knows no such thing."""
+        try:
+            return sorted(self.read(lambda: self.domain(name).snapshotListNames()))
+        except EngineLost:
+            raise
+        except EngineError:
+            return []
+
+    @property
+    def version(self) -> str:
+        """The version of libvirt at the other end."""
+        number = self.read(lambda: self.connection.getLibVersion())
+        return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
     # -- bytes -------------------------------------------------------------------------------------------------
 
     def upload(self, volume: Any, chunks: Iterator[bytes], length: int) -> None:
@@ -378,9 +393,4 @@ def _accelerator(kinds: list[str], arch: str, uri: str) -> tuple[str, str]:
     return "kvm", "this host has KVM"
 
 
-def facts_of(hypervisor: Hypervisor) -> Mapping[str, Any]:
-    """What machine_info tells of the hypervisor."""
-    return {"uri": hypervisor.uri, "host": hypervisor.host, **hypervisor.facts}
-
-
-__all__ = ["Hypervisor", "SlipwayError", "facts_of", "library"]
+__all__ = ["Hypervisor", "SlipwayError", "library"]

@@ -48,7 +48,7 @@ def snapshot(hypervisor: Hypervisor, desired: Sequence[Resource], policy: Policy
         )
         if not ours and ("machine", name) not in wanted:
             continue
-        observed = _machine(raw, ours, volumes, reservations, project, graces.get(name))
+        observed = observe(raw, ours, volumes, reservations, project, graces.get(name))
         if observed.key in wanted:
             objects[observed.key] = observed
         else:
@@ -85,9 +85,10 @@ def snapshot(hypervisor: Hypervisor, desired: Sequence[Resource], policy: Policy
     return World(objects, (), orphans, attached, {}, facts, remains)
 
 
-def _machine(
+def observe(
     raw: Mapping, ours: bool, volumes: Mapping, reservations: Mapping, project: str, grace: float | None
 ) -> Observed:
+    """A machine from its document, as it is compared and described."""
     labels = raw.get("Labels") or {}
     root = dict(raw.get("Root") or {})
     if root.get("Path") in volumes:

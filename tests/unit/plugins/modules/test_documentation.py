@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.slipway.docker.plugins.module_utils import _info
+from ansible_collections.slipway.docker.plugins.module_utils import _info, _machine_info
 from ansible_collections.slipway.docker.plugins.module_utils._converge.option import argument_spec
 from ansible_collections.slipway.docker.plugins.module_utils._docker import (
     connection,
@@ -50,6 +50,7 @@ OPTIONS = {
     "engine_info": _info.ENGINE,
 }
 MACHINE_OPTIONS = {
+    "machine_info": _machine_info.MACHINES,
     "machines": machine_spec.TASK,
     "machine": (*machine_spec.options_of(machine.KIND), *machine_module.OPTIONS),
     "machine_network": (*machine_spec.options_of(machine_network.KIND), *machine_network_module.OPTIONS),

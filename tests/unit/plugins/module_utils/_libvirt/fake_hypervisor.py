@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from ansible_collections.slipway.docker.plugins.module_utils._converge.action im
 from ansible_collections.slipway.docker.plugins.module_utils._libvirt import names, xml
 
 POOL = "/pool"
+HOST_KEY = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)).decode()
 RUNS, IS_OFF = 1, 5  # virDomainState
 EMULATED = "this host has no KVM, so machines are emulated, which is some ten times slower"
 CAPABILITIES = """\
@@ -36,6 +38,7 @@ class FakeHypervisor:
         self.found: dict[str, dict[str, dict]] = {"machine": {}, "network": {}, "volume": {}}
         self.directories: dict[str, str] = {}
         self.leases: list[str] = []
+        self.consoles: dict[str, bytes] = {}
 
     def close(self) -> None:
         """Nothing to end."""
@@ -62,6 +65,17 @@ class FakeHypervisor:
     def addresses(self, _domain: str) -> list[str]:
         return self.leases
 
+    version = "9.0.0"
+
+    def snapshots(self, _name: str) -> list[str]:
+        return []
+
+    def volume(self, path: str) -> str | None:
+        return path if path in self.consoles else None
+
+    def download(self, volume: str, limit: int) -> list[bytes]:
+        return [self.consoles[volume][-limit:]]
+
     def make(self, actions: Iterable[Action]) -> None:
         """Have what these actions of a plan make, as if it had been made a while ago: seeds are gone, machines run."""
         for action in actions:
@@ -78,14 +92,14 @@ class FakeHypervisor:
         elif verb == "create" and action.kind == "disk":
             self._volume(body["Path"], body["Capacity"], body["Format"])
         elif verb == "create":
-            labels = {**body["Labels"], names.HOST_KEY: "ssh-ed25519 AAAA"}
+            labels = {**body["Labels"], names.HOST_KEY: HOST_KEY}
             document = xml.document(xml.render({**body, "Labels": labels, "Seed": ""}))
             live = dict(document)
             self.found["machine"][action.target] = {
-                **document, "State": IS_OFF, "Autostart": bool(body.get("Autostart")), "Live": live,
+                **document, "State": IS_OFF, "Reason": 1, "Autostart": bool(body.get("Autostart")), "Live": live,
             }  # fmt: skip
         elif verb == "start":
-            self.found["machine"][action.resource[1]]["State"] = RUNS
+            self.found["machine"][action.resource[1]].update(State=RUNS, Reason=1)
         elif verb == "fetch":
             self._volume(payload["path"], 1 << 30, payload["format"])
         elif verb == "make_root":
