@@ -54,8 +54,8 @@ FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 FORWARDED = Path("/run/slipway-mol.ip_forward")
 
 # A /run of its own hides the machine's D-Bus, through which libvirt would talk to firewalld and machined; a fresh /sys shows this network's
-# interfaces, and has none of the machine's cgroups. /dev/kvm is covered by a file that nobody may open: the guests are emulated on every machine alike, and
-# libvirt 9 probes QEMU again and again, for seconds each, where it sees a device that its emulator may not open.
+# interfaces, and has none of the machine's cgroups. /dev/kvm is covered by a file that nobody may open: the guests are emulated on every
+# machine alike, and libvirt 9 probes QEMU again and again, for seconds each, where it sees a device that its emulator may not open.
 MOUNTS = """\
 set -eu
 directory=$1 resolver=$2

@@ -17,14 +17,16 @@ from harness.namespaces import run, wait_for
 
 pytestmark = pytest.mark.integration
 
-# A machine without a disk: its firmware finds nothing to boot, and it stays on.
+# A machine without a disk: its firmware finds nothing to boot, and it stays on. Without a ROM its card asks for no address either.
 DOMAIN = """\
 <domain type='qemu'>
   <name>{name}</name>
   <memory unit='MiB'>64</memory>
   <os><type arch='x86_64' machine='q35'>hvm</type></os>
   <devices>
-    <interface type='network'><source network='default'/><model type='virtio'/></interface>
+    <interface type='network'>
+      <source network='default'/><model type='virtio'/><rom enabled='no'/>
+    </interface>
     <serial type='file'><source path='/var/log/libvirt/qemu/{name}.serial'/></serial>
   </devices>
 </domain>
