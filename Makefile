@@ -50,15 +50,15 @@ build: $(TARBALL) ## the collection as an archive
 install: $(INSTALLED) ## the collection in build/collections, where all tests look
 
 .PHONY: test
-test: lint | packages ## everything: lint, unit, integration, Molecule
+test: lint $(VENV)/.libvirt | packages ## everything: lint, unit, integration, Molecule
 	$(BIN)/pytest tests $(ARGS)
 
 .PHONY: test-unit
-test-unit: $(VENV)/.test $(INSTALLED) ## the tests without an engine (seconds)
+test-unit: $(VENV)/.test $(INSTALLED) ## the tests without an engine or a hypervisor (a minute or two)
 	$(BIN)/pytest tests/unit $(ARGS)
 
 .PHONY: test-integration
-test-integration: $(VENV)/.test $(INSTALLED) | packages ## the tests against a real engine (minutes)
+test-integration: $(VENV)/.test $(VENV)/.libvirt $(INSTALLED) | packages ## the tests against a real engine (minutes)
 	$(BIN)/pytest tests/harness tests/integration $(ARGS)
 
 .PHONY: exam
@@ -67,7 +67,7 @@ exam: $(VENV)/.test $(INSTALLED) | packages ## the promises on random examples, 
 
 SCENARIO ?= native
 .PHONY: molecule
-molecule: $(VENV)/.test $(INSTALLED) | packages ## one scenario: make molecule SCENARIO=native
+molecule: $(VENV)/.test $(VENV)/.libvirt $(INSTALLED) | packages ## one scenario: make molecule SCENARIO=native
 	$(BIN)/molecule test -s $(SCENARIO) $(ARGS)
 
 .PHONY: bench
@@ -116,6 +116,12 @@ $(VENV)/.quickstart: requirements/quickstart.txt requirements/constraints.txt $(
 
 $(VENV)/.test: requirements/test.txt requirements/lint.txt $(VENV)/.quickstart
 	@echo "Installing the test tools in .venv"
+	@$(PIP) -r $<
+	@touch $@
+
+# It is compiled against the libvirt that is there, so the packages come first.
+$(VENV)/.libvirt: requirements/libvirt.txt $(VENV)/.test | packages
+	@echo "Building libvirt for Python in .venv"
 	@$(PIP) -r $<
 	@touch $@
 

@@ -113,7 +113,7 @@ def test_what_counts_from_the_next_start_on_is_told(hypervisor: FakeHypervisor) 
     hypervisor.change("machine/web", {"Live": {**defined["Live"], "MemoryMax": 1 << 30, "Cpu": "Skylake"}})
     assert only(hypervisor, name="web")["needs_restart"] == ["memory_max", "cpu"]
     hypervisor.change("machine/web", {"Cpu": "host-model"})
-    hypervisor.leases = {defined["Interfaces"]["0"]["Mac"]: ["192.168.90.77"]}
+    hypervisor.leases = ["192.168.90.77"]
     web = only(hypervisor, name="web")
     assert web["needs_restart"] == ["memory_max", "networks"], "it has another address than the reserved one"
     assert web["addresses"] == ["192.168.90.77"]
