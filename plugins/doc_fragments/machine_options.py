@@ -155,7 +155,7 @@ options:
     description: Whether there is a channel for the QEMU guest agent. A new machine has one where nothing is said.
     type: bool
   protect:
-    description: While this is true the machine is not removed.
+    description: While this is true the machine is not removed, and not made anew from another image.
     type: bool
   labels:
     description: Labels of your own. Keys that are not named are left alone; those that begin with C(slipway.) are not for you.

@@ -56,14 +56,14 @@ def check(hypervisor: Hypervisor, driver: drivers.Driver, planned: Plan, task: T
     for action in planned.actions:
         observed = world.get(action.resource)
         if (
-            action.verb == "remove"
+            action.verb in ("remove", "make_root")
             and observed is not None
             and observed.kind is machine.KIND
             and observed.raw.get("Protect")
         ):
             mistakes.add(
                 places.get(action.resource) or "/".join(action.resource),
-                "is protected; run once with protect: false before it goes",
+                "is protected; run once with protect: false before it goes, or its root disk does",
             )
         if action.verb == "fetch":
             _check_source(hypervisor, action, join(places.get(action.resource, ""), "source"), mistakes)
