@@ -103,7 +103,8 @@ options:
     type: str
     choices: [auto, kvm, tcg, hvf]
   disks:
-    description: Data disks. They hold data, so they stay when they are no longer said and when the machine goes; only O(destroy) removes one.
+    description: >-
+      Data disks. One that is no longer said is unplugged, and its file stays, as it does when the machine goes. Only O(destroy) removes it.
     type: list
     elements: dict
     suboptions:

@@ -326,6 +326,7 @@ def test_ansible_reads_it_and_templates_nothing_of_it(tmp_path: Path) -> None:
         "ANSIBLE_COLLECTIONS_PATH": str(Path(machines.__file__).parents[5]),
         "PYTHONPATH": str(FAKE),
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
     }
     command = [str(Path(sys.executable).parent / "ansible"), "web", "-i", str(source), "-m", "debug"]
     question = json.dumps({"msg": "{{ note }} {{ group_names }} {{ ansible_host }} {{ slipway_machine.labels.note }}"})
