@@ -20,11 +20,13 @@ for entry in (str(COLLECTIONS), str(TESTS)):
 from harness.fixtures import (  # noqa: E402, F401
     engine,
     hypervisor,
+    machines,
     proxy,
     registry,
     runner,
     session_engine,
     session_hypervisor,
+    session_machines,
     small_guest,
     task,
 )

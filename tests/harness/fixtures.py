@@ -11,6 +11,7 @@ import pytest
 from .engine import Engine, private_engine
 from .guest import Image, image_in
 from .hypervisor import Hypervisor, private_hypervisor
+from .machines import Machines
 from .namespaces import NamespacesFailed
 from .proxy import RecordingProxy
 from .registry import Registry, registry_in
@@ -89,3 +90,18 @@ def runner() -> Iterator[Runner]:
 def task(runner: Runner, proxy: RecordingProxy, engine: Engine) -> Task:
     """Runs modules through the proxy: `task("containers", project="p", ...)`."""
     return Task(runner, proxy, engine)
+
+
+@pytest.fixture(scope="session")
+def session_machines(session_hypervisor: Hypervisor) -> Iterator[Machines]:
+    """Runs modules in the network of the session's hypervisor; use `machines`, which is cleaned after each test."""
+    running = Runner(session_hypervisor.enter(pid=False))
+    yield Machines(running, session_hypervisor)
+    running.close()
+
+
+@pytest.fixture
+def machines(session_machines: Machines) -> Iterator[Machines]:
+    """Runs modules on a hypervisor that has the network and the pool ``default``: `machines("machine", name="web", ...)`."""
+    yield session_machines
+    session_machines.clean()

@@ -71,9 +71,10 @@ class Killed(Exception):
 
 
 class Runner:
-    """Runs modules; keeps a process with the slow imports done from one run to the next."""
+    """Runs modules; keeps a process with the slow imports done from one run to the next, which runs under ``prefix`` (nsenter)."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: Sequence[str] = ()) -> None:
+        self._prefix = prefix
         self._server: subprocess.Popen | None = None
 
     def module(
@@ -112,7 +113,7 @@ class Runner:
     def _served(self, request: dict) -> dict:
         if self._server is None or self._server.poll() is not None:
             self._server = subprocess.Popen(
-                [sys.executable, str(HERE / "runner.py"), "--serve"],
+                [*self._prefix, sys.executable, str(HERE / "runner.py"), "--serve"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(), text=True,
             )  # fmt: skip
         server = self._server

@@ -25,6 +25,10 @@ def run(name: str, arguments: dict) -> None:
 
     basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()
     basic._ANSIBLE_PROFILE = "legacy"
+    if os.environ.get("SLIPWAY_CALLS"):
+        from mutations import watch  # beside this file
+
+        watch(os.environ["SLIPWAY_CALLS"], os.environ.get("SLIPWAY_FAULT", ""))
     importlib.import_module(f"{PACKAGE}.{name}").main()
 
 

@@ -1,0 +1,143 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Each call that changes something breaks once in each way: the next run converges, absent cleans, and nothing is left over.
+
+By default each call breaks in one way, all ways by turns; with SLIPWAY_EXAM_SCALE=1 each breaks in all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from harness.machines import Machines, crashed
+from harness.run import Killed, Result
+
+KINDS = ("refused", "lost", "kill", "dropped", "killafter", "sick")
+FULL = float(os.environ.get("SLIPWAY_EXAM_SCALE", "0")) >= 1
+LAB = {"name": "lab", "address": "192.168.90.1/24", "dhcp": {"start": "192.168.90.50", "end": "192.168.90.99"}}
+AWAY = {"name": "web", "state": "absent", "shutdown_timeout": 0.1}
+GONE = {"state": "absent", "destroy": {"disks": ["web/data", "web/more"]}}
+
+
+@pytest.fixture(scope="module")
+def figures(request: pytest.FixtureRequest) -> Iterator[Counter]:
+    """What was counted; printed at the end."""
+    found: Counter = Counter()
+    began = time.monotonic()
+    yield found
+    print = request.config.get_terminal_writer().line
+    print()
+    print(f"faults at libvirt: {dict(found)}, {time.monotonic() - began:.0f} s")
+
+
+class Case:
+    """One scenario: how it begins, and what is wanted."""
+
+    def __init__(self, machines: Machines, figures: Counter, name: str) -> None:
+        self.machines, self.figures, self.name = machines, figures, name
+        self.began = machines.hypervisor.snapshot()
+
+    def web(self, **more: Any) -> dict[str, Any]:
+        """A machine with all that a machine can have, which runs and does nothing."""
+        card = {"network": "lab", "address": "192.168.90.10"}
+        web = {
+            "name": "web",
+            "image": self.machines.empty_image(),
+            "memory": "64m",
+            "wait_for": "running",
+            "shutdown_timeout": 0.1,
+        }
+        web |= {"disks": [{"name": "data", "size": "1m"}], "networks": [card], "autostart": True}
+        return self.spec(networks=[LAB], machines=[{**web, **more}])
+
+    def spec(self, **lists: Any) -> dict[str, Any]:
+        """A task of this project, one call after the other."""
+        return {"project": "faults", "parallelism": 1, **lists}
+
+    def start(self) -> dict[str, Any]:
+        """The task that leads to the beginning; none where it is nothing."""
+        return {"create": {}, "change": self.web(state="stopped"), "restart": self.web(), "destroy": self.web()}[
+            self.name
+        ]
+
+    def goal(self) -> dict[str, Any]:
+        """The task that is broken."""
+        if self.name == "create":
+            return self.web()
+        if self.name == "destroy":
+            return self.spec(**GONE, machines=[AWAY])
+        if self.name == "restart":
+            return {**self.web(machine_type="pc", memory="96m"), "on_restart_required": "restart"}
+        disks = [{"name": "data", "size": "2m"}, {"name": "more", "size": "1m"}]
+        cards = [{"network": "lab", "address": "192.168.90.11"}, {"network": "lab"}]
+        return self.web(
+            state="stopped", memory="96m", cpus=2, labels={"a": "b"}, autostart=False, disks=disks, networks=cards, size="16m"
+        )  # fmt: skip
+
+    def begin(self) -> None:
+        """Go to the beginning."""
+        if self.start():
+            self.machines("machines", **self.start()).ok()
+
+    def end(self, place: str) -> None:
+        """All of it goes, and nothing is left; images and their pool stay, for others may use them."""
+        self.machines("machines", **self.spec(**GONE, machines=[AWAY])).ok()
+        now = self.machines.hypervisor.snapshot()
+        for what in ("domains", "networks", "leases", "files"):
+            assert now[what] == self.began[what], f"{place}: {what}"
+        left = [name for pool, name, _size in now["volumes"] if pool == "slipway" and ".image." not in name]
+        assert not left, f"{place}: {left}"
+        network = self.machines.hypervisor.virsh("net-dumpxml", "default")
+        assert "<host " not in network
+
+    def fault(self, number: int, kind: str) -> None:
+        """Break one call, run again, look, and go back."""
+        place = f"{self.name}, call {number}, {kind}"
+        if self.name == "create":
+            self.machines.clean()
+        self.begin()
+        result: Result | None
+        try:
+            result = self.machines("machines", fault=f"{number} {kind}", **self.goal())
+            call = self.machines.calls[number - 1]
+        except Killed:
+            result, call = None, self.machines.calls[-1]
+        place += f" ({call})"
+        self.figures["faults"] += 1
+        if result is not None:
+            assert not crashed(result), f"{place}: {result.msg}"
+            self.figures["failed and said so" if result.failed else "reached all the same"] += 1
+            if result.failed:
+                assert "broken by the test" in result.msg, f"{place}: {result.msg}"
+        if number % 2 or self.name != "create":
+            again = self.machines("machines", **self.goal())
+            assert not again.failed, f"{place}, next run: {again.msg}"
+            self.figures["next run converged"] += 1
+            settled = self.machines("machines", check=True, **self.goal()).ok()
+            assert settled["plan"] == [], f"{place}, then: {settled['plan']}"
+        self.end(place)
+        self.figures["absent cleaned"] += 1
+
+
+@pytest.mark.parametrize("name", ["create", "change", "restart", "destroy"])
+def test_a_call_breaks(machines: Machines, figures: Counter, name: str) -> None:
+    case = Case(machines, figures, name)
+    case.begin()
+    machines("machines", **case.goal()).ok()
+    calls = machines.calls
+    assert len(calls) >= 4
+    case.end("without a fault")
+    failures = []
+    for number in range(1, len(calls) + 1):
+        for kind in KINDS if FULL else (KINDS[number % len(KINDS)],):
+            try:
+                case.fault(number, kind)
+            except AssertionError as error:
+                failures.append(str(error).splitlines()[0])
+                machines.clean()
+    assert not failures, f"{len(failures)} of them:\n" + "\n".join(failures)
