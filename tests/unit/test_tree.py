@@ -82,3 +82,15 @@ def test_every_yaml_example_in_the_documents_is_yaml() -> None:
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for block in re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
             assert yaml.safe_load(block), page.name
+
+
+def test_nobody_is_trusted_unseen() -> None:
+    trusting = re.compile(
+        r"StrictHostKeyChecking[=\s'\",:]*(?:no\b|off\b|accept-new)|host_key_checking[=\s'\",:]*(?:no|false)\b",
+        re.IGNORECASE,
+    )
+    for folder in ("plugins", "roles", "playbooks", "docs", "molecule"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file() and path.suffix not in (".pyc",):
+                found = trusting.search(path.read_text(errors="replace"))
+                assert not found, f"{path.relative_to(ROOT)} trusts whoever answers: {found[0]}"

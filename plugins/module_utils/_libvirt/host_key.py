@@ -122,7 +122,7 @@ def ansible_variables(public: str, alias: str = "") -> dict[str, object]:
     """Host variables by which Ansible's ssh connection pins the key.
 
     Ansible puts ansible_ssh_args first, host_key_checking second and ansible_ssh_common_args last. An ansible.cfg with
-    host_key_checking=False, or with StrictHostKeyChecking=no in ssh_args, would therefore win over common_args.
+    host_key_checking turned off, there or in ssh_args, would therefore win over common_args.
     """
     arguments = [*known_hosts_arguments(public, alias), *ANSIBLE_ARGUMENTS]
     return {
