@@ -175,7 +175,9 @@ def convert(option: Option, value: Any, place: str, mistakes: Mistakes) -> Any:
     if option.type == "list":
         return _convert_elements(option, converted, place, mistakes)
     if option.type == "dict" and option.suboptions:
-        return convert_options(option.suboptions, converted, place, mistakes)
+        before = len(mistakes.lines)
+        whole = convert_options(option.suboptions, converted, place, mistakes)
+        return whole if len(mistakes.lines) == before else None
     return converted
 
 

@@ -87,8 +87,8 @@ def _needs(spec: Mapping) -> Iterator[Need]:
     if spec["state"] == "absent":
         return
     yield Need("pool", spec["pool"])
-    for said in images(spec):  # one without a checksum is a mistake, which is told by its row
-        yield Need("image", (said.get("checksum") or "").rpartition(":")[2].lower()[: image.SHORT])
+    for said in images(spec):
+        yield Need("image", said["checksum"].rpartition(":")[2].lower()[: image.SHORT])
     for item in spec.get("disks") or ():
         yield Need("disk", f"{spec['name']}/{item['name']}")
     for index, card in enumerate(spec.get("networks") or ()):
