@@ -44,7 +44,7 @@ class Machines:
         return self.record.read_text().splitlines()
 
     def everything(self) -> dict[str, Any]:
-        """What exists, to the last character of each definition and the time each file was written."""
+        """What exists, to the last character of each definition and the time each file was written; a guest asks for its lease when it likes."""
         h = self.hypervisor
         xml = {name: h.virsh("dumpxml", "--inactive", name, check=False) for name in h.names("domain")}
         xml |= {f"network {name}": h.virsh("net-dumpxml", "--inactive", name) for name in h.names("network")}
@@ -52,7 +52,12 @@ class Machines:
         files = [
             path for path in (*top.rglob("*.xml"), *self.pool.glob("*[!g]")) if path.is_file()
         ]  # a console.log grows
-        return {**h.snapshot(), "xml": xml, "written": {str(path): path.stat().st_mtime_ns for path in files}}
+        return {
+            **h.snapshot(),
+            "leases": [],
+            "xml": xml,
+            "written": {str(path): path.stat().st_mtime_ns for path in files},
+        }
 
     def foretell(self, module: str, **arguments: Any) -> Result:
         """Run in check mode and prove that it touched nothing."""

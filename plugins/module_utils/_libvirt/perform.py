@@ -454,8 +454,19 @@ class Performer:
         self.change("set the memory", domain.setMemoryFlags, action.payload["value"] >> 10, self._both(domain))
 
     def _set_cpus(self, action: Action) -> None:
-        domain = self._domain(action)
-        self.change("set the processors", domain.setVcpusFlags, action.payload["value"], self._both(domain))
+        """A busy guest takes longer to let go of a processor than the few seconds that libvirt waits for it."""
+        domain, wanted = self._domain(action), action.payload["value"]
+        try:
+            self.change("set the processors", domain.setVcpusFlags, wanted, self._both(domain))
+        except EngineError as error:
+            if "timed out" not in str(error):
+                raise
+            deadline = time.monotonic() + GONE
+            while self.hypervisor.read(domain.vcpusFlags, self.libvirt.VIR_DOMAIN_AFFECT_LIVE) != wanted:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            self.change("set the processors", domain.setVcpusFlags, wanted, self.libvirt.VIR_DOMAIN_AFFECT_CONFIG)
 
     def _attach_disk(self, action: Action) -> None:
         domain = self._domain(action)
