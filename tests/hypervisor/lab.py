@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: Contributors to the Slipway project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A virtualization host for the Molecule scenarios, that stands from `up` to `down`. See README.md."""

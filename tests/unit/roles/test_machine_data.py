@@ -1,0 +1,41 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Role machine: what it knows of distributions, and that its interface is said once in each place."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[3]
+ROLE = ROOT / "roles" / "machine"
+NAMES = ("__machine_packages", "__machine_package_query", "__machine_services")
+
+
+def load(path: str) -> dict:
+    return yaml.safe_load((ROLE / path).read_text())
+
+
+def test_every_distribution_says_the_same_things() -> None:
+    files = sorted(path.name for path in (ROLE / "vars").glob("*.yml") if path.stem != "main")
+    assert files == ["Alpine.yml", "Archlinux.yml", "Debian.yml", "RedHat.yml", "Suse.yml"]
+    for name in files:
+        assert set(NAMES) <= set(load(f"vars/{name}")), name
+
+
+def test_the_tests_bring_what_the_role_asks_for() -> None:
+    """Its Molecule scenario shares a file system with this machine, and must find nothing to install."""
+    known = load("vars/Debian.yml")
+    brought = (ROOT / "requirements" / "debian.txt").read_text().splitlines()
+    assert set(known["__machine_common_packages"]) | {"qemu-system-x86"} <= set(brought)
+
+
+def test_the_interface_is_the_same_in_all_places() -> None:
+    options = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    defaults = load("defaults/main.yml")
+    assert list(options) == list(defaults)
+    for name, option in options.items():
+        assert option.get("default", defaults[name]) == defaults[name], name
+    assert set(re.findall(r"`(machine_[a-z_]+)`", (ROLE / "README.md").read_text())) == set(options)
