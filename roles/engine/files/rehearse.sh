@@ -20,7 +20,7 @@ unshare --mount --pid --net --fork --mount-proc sh -c '
   mount --bind "$work/etc" /etc
   mount -t tmpfs tmpfs /run
   ip link set lo up 2>/dev/null
-  ask() { timeout 5 docker -H unix:///run/rehearsal.sock "$@"; }
+  ask() { within=$1; shift; timeout "$within" docker -H unix:///run/rehearsal.sock "$@"; }
   fail() { echo "$*" | sed "s|$work/daemon.json|daemon.json|g" >&2; kill -9 $daemon 2>/dev/null; exit 1; }
   said() { grep -vE "level=\"?(debug|info|warn)" "$work/log" | tail -n 1; }
 
@@ -28,14 +28,14 @@ unshare --mount --pid --net --fork --mount-proc sh -c '
     --pidfile /run/rehearsal.pid >"$work/log" 2>&1 </dev/null &
   daemon=$!
   tries=$((limit * 5))
-  until ask version >/dev/null 2>&1; do
+  until ask 5 version >/dev/null 2>&1; do
     kill -0 $daemon 2>/dev/null || fail "$(said)"
     [ $((tries -= 1)) -gt 0 ] || fail "no answer after $limit seconds"
     sleep 0.2
   done
   # A daemon looks at the log driver and its options only when it makes a container.
-  tar -cf - -T /dev/null | ask import - rehearsal >/dev/null || fail "it cannot store an image"
-  complaint=$(ask create rehearsal /nothing 2>&1 >/dev/null) ||
+  tar -cf - -T /dev/null | ask $limit import - rehearsal >/dev/null || fail "it cannot store an image"
+  complaint=$(ask $limit create rehearsal /nothing 2>&1 >/dev/null) ||
     fail "${complaint:-$(sed -n "\$s/.*msg=//p" "$work/log")}"
   kill $daemon
   wait $daemon
