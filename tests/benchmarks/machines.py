@@ -1,0 +1,128 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Three machines from nothing to SSH in one task, beside three plain `virsh start` side by side of the same guests.
+
+    python tests/benchmarks/machines.py        needs root, and the collection in build/collections
+
+Both are measured in one run, on one private hypervisor, under emulation. What the plain way needs before the start, its disks, seeds and definitions, is
+not in its time; in that of the task are the network, the pool, the images with their checksums, and the proof of each host key.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+sys.path.insert(0, str(TESTS))
+
+from harness.guest import Guest, Image, image_in  # noqa: E402
+from harness.hypervisor import Hypervisor, private_hypervisor  # noqa: E402
+from harness.namespaces import run  # noqa: E402
+
+ANSIBLE = Path(sys.executable).with_name("ansible")
+GUESTS = {  # name: image, MiB of memory, processors
+    "debian12": ("debian-bookworm", 1024, 2),
+    "debian13": ("debian-trixie", 512, 1),
+    "small": ("small", 256, 1),
+}
+SLOWER, LONGER = (
+    1.15,
+    1.5,
+)  # what is promised: at most so many times as long as plainly; so many seconds more than a ping
+REPEATS = 3
+
+
+def timed(function: Callable[[], object]) -> float:
+    """Seconds that it takes."""
+    began = time.monotonic()
+    function()
+    return time.monotonic() - began
+
+
+def plainly(hypervisor: Hypervisor, images: dict[str, Image]) -> float:
+    """Seconds from `virsh start` of all guests until the SSH daemon of the last one answers."""
+    guests = [Guest(hypervisor, name, images[image]) for name, (image, _memory, _cpus) in GUESTS.items()]
+    try:
+        for guest in guests:
+            _image, memory, cpus = GUESTS[guest.name]
+            guest.define(memory, cpus)
+
+        def started(guest: Guest) -> None:
+            hypervisor.virsh("start", guest.name)
+            guest.wait()
+
+        with ThreadPoolExecutor() as pool:
+            return timed(lambda: list(pool.map(started, guests)))
+    finally:
+        for guest in guests:
+            guest.remove()
+
+
+def declared(hypervisor: Hypervisor, images: dict[str, Image]) -> dict:
+    """The options of the task."""
+
+    def source(path: Path) -> dict:
+        return {"source": str(path), "checksum": f"sha256:{run(['sha256sum', str(path)])[:64]}"}
+
+    def machine(name: str) -> dict:
+        wanted, memory, cpus = GUESTS[name]
+        image = images[wanted]
+        boot = {"kernel": source(image.kernel), "initrd": source(image.initrd), "cmdline": image.cmdline}
+        disk = {"image": source(image.disk)} if image.disk else {}
+        return {
+            "name": name, "boot": boot, **disk, "memory": f"{memory}m", "cpus": cpus, "networks": [{"network": "back"}],
+            "seed": {"ssh_keys": [(hypervisor.directory / "key.pub").read_text().strip()]},
+        }  # fmt: skip
+
+    dhcp = {"start": "192.168.90.100", "end": "192.168.90.199"}
+    return {
+        "uri": hypervisor.uri,
+        "pool_path": str(hypervisor.directory / "pool"),
+        "project": "bench",
+        "networks": [{"name": "back", "address": "192.168.90.1/24", "dhcp": dhcp}],
+        "machines": [machine(name) for name in GUESTS],
+    }
+
+
+def ansible(hypervisor: Hypervisor, module: str, options: dict) -> dict:
+    """Run one task in the hypervisor's network; return its result."""
+    os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(TESTS.parent / "build" / "collections")
+    command = [str(ANSIBLE), "all", "-i", "localhost,", "-c", "local", "-o", "-m", module, "-a", json.dumps(options)]
+    whole = hypervisor.enter(*command, "-e", "ansible_python_interpreter=/usr/bin/python3", pid=False)
+    said = subprocess.run(whole, capture_output=True, text=True, timeout=600, check=True).stdout
+    return json.loads(said.partition("=> ")[2])
+
+
+def main() -> int:
+    with private_hypervisor() as hypervisor:
+        hypervisor.furnish()
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(hypervisor.directory / "key")])
+        images = {image: image_in(hypervisor, image) for image, _memory, _cpus in GUESTS.values()}
+        options = declared(hypervisor, images)
+        plain = plainly(hypervisor, images)
+        task = timed(lambda: ansible(hypervisor, "slipway.docker.machines", options))
+        ping = [timed(lambda: ansible(hypervisor, "ping", {})) for _ in range(REPEATS)]
+        again = [timed(lambda: ansible(hypervisor, "slipway.docker.machines", options)) for _ in range(REPEATS)]
+        assert not ansible(hypervisor, "slipway.docker.machines", options)["changed"]
+        gone = timed(lambda: ansible(hypervisor, "slipway.docker.machines", {**options, "state": "absent"}))
+    ratio, more = task / plain, statistics.median(again) - statistics.median(ping)
+    print(f"three plain virsh start, until SSH answers    {plain:6.1f} s")
+    print(f"one task, from nothing to SSH                 {task:6.1f} s   {ratio:.2f} times as long (at most {SLOWER})")
+    print(f"ansible -m ping                               {statistics.median(ping):6.1f} s")
+    print(
+        f"the task again, with nothing to do            {statistics.median(again):6.1f} s   {more:.1f} s more (at most {LONGER})"
+    )
+    print(f"the task with state: absent                   {gone:6.1f} s")
+    return 0 if ratio <= SLOWER and more <= LONGER else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
