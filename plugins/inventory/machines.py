@@ -58,7 +58,7 @@ options:
 notes:
   - A machine without a host key that we made, such as one that was adopted, gets no SSH arguments, and a warning. C(ssh) then checks its key
     as it is configured to.
-  - The pin is in C(ansible_ssh_args), which comes first, so that neither C(host_key_checking=false) nor C(ssh_args) of C(ansible.cfg) undo it; C(ssh_args) of
+  - The pin is in C(ansible_ssh_args), which comes first, so that neither C(host_key_checking) nor C(ssh_args) of C(ansible.cfg) can undo it; C(ssh_args) of
     C(ansible.cfg) are not used for these hosts. Arguments of your own belong into C(ansible_ssh_extra_args), and into C(ansible_ssh_common_args) when there is
     no host to jump through.
   - What hypervisors and guests say is marked as unsafe; nothing in it is ever taken for a template.
