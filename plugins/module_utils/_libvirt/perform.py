@@ -464,7 +464,10 @@ class Performer:
             deadline = time.monotonic() + GONE
             while self.hypervisor.read(domain.vcpusFlags, self.libvirt.VIR_DOMAIN_AFFECT_LIVE) != wanted:
                 if time.monotonic() > deadline:
-                    raise
+                    raise EngineError(
+                        f"the guest has not let go of its processors after {GONE:g} s; leave cpus as it was, or change it while the machine is stopped",
+                        500,
+                    ) from None
                 time.sleep(0.1)
             self.change("set the processors", domain.setVcpusFlags, wanted, self.libvirt.VIR_DOMAIN_AFFECT_CONFIG)
 
