@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from .._converge.action import Action
@@ -269,6 +270,14 @@ class Performer:
         self.change("undefine the network", network.undefine)
 
     def _reserve(self, action: Action) -> None:
+        """What a run that was cut off has reserved for this card is kept, or replaced."""
+        payload = action.payload
+        there = self._reservations(action).get(payload["mac"])
+        if there and there.get("Ip") == payload["address"] and there.get("Name") == payload["name"]:
+            return
+        if there:
+            old = {**payload, "address": there.get("Ip") or "", "name": there.get("Name") or ""}
+            self._update_reservation(replace(action, payload=old), self.libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE)
         self._update_reservation(action, self.libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST)
 
     def _release(self, action: Action) -> None:

@@ -13,6 +13,7 @@ from .._converge.plan import Policy
 from . import disk, image, machine, names, network, pool
 from .hypervisor import Hypervisor
 
+CARDS = 16  # of a machine that is gone, so many are looked for
 STATES = {
     1: "running",
     2: "running",
@@ -54,7 +55,7 @@ def snapshot(hypervisor: Hypervisor, desired: Sequence[Resource], policy: Policy
         else:
             orphans.append(observed)
     present = {raw["Name"] for raw in documents}
-    remains = {item.key: item for item in _remains(volumes, project, present)}
+    remains = {item.key: item for item in _remains(volumes, project, present, host, reservations)}
     for item in tuple(remains.values()):
         if item.key not in wanted:
             orphans.append(item)
@@ -148,7 +149,7 @@ def _network(raw: Mapping, host: str, project: str) -> Observed:
     )  # fmt: skip
 
 
-def _remains(volumes: Mapping, project: str, present: set[str]) -> Iterable[Observed]:
+def _remains(volumes: Mapping, project: str, present: set[str], host: str, reservations: Mapping) -> Iterable[Observed]:
     """Machines that are gone, of which there are files."""
     left: dict[str, list[str]] = {}
     for path in volumes:
@@ -161,8 +162,20 @@ def _remains(volumes: Mapping, project: str, present: set[str]) -> Iterable[Obse
             paths.append(console)
         roots = sorted(path for path in paths if path.rpartition("/")[2].split(".")[3].startswith("root-"))
         root = {"Path": roots[-1], "Format": "qcow2", "Backing": volumes[roots[-1]]["Backing"]} if roots else {}
-        raw = {"Name": name, "Volumes": sorted(paths), "Root": root}
+        cards = _reserved(names.identity(host, "machine", project, name), reservations)
+        raw = {"Name": name, "Volumes": sorted(paths), "Root": root, "Interfaces": cards}
         yield Observed(machine.KIND, name, name, raw, called=name, ours=True, owner=f"the Slipway project {project}")
+
+
+def _reserved(identity: str, reservations: Mapping) -> dict[str, dict]:
+    """Cards of a machine that is gone, whose addresses are still reserved."""
+    numbers = {names.mac(identity, str(number)): str(number) for number in range(CARDS)}
+    return {
+        numbers[mac]: {"Type": "network", "Source": source, "Mac": mac, "Address": item["Ip"]}
+        for source, hosts in reservations.items()
+        for mac, item in hosts.items()
+        if mac in numbers and item.get("Ip")
+    }
 
 
 def _volume(path: str, volume: Mapping, project: str) -> Iterable[Observed]:
