@@ -141,3 +141,19 @@ def test_a_call_breaks(machines: Machines, figures: Counter, name: str) -> None:
                 failures.append(str(error).splitlines()[0])
                 machines.clean()
     assert not failures, f"{len(failures)} of them:\n" + "\n".join(failures)
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["the next run takes it up", "absent releases it"])
+def test_an_address_reserved_by_a_killed_run_in_a_network_of_others(
+    machines: Machines, figures: Counter, again: bool
+) -> None:
+    case = Case(machines, figures, "create")
+    spec = case.web(networks=[{"network": "default", "address": "192.168.122.10"}])
+    spec["networks"] = []
+    with pytest.raises(Killed):  # pool 4, disk 1, image 2, root 1, seed 2: the eleventh call reserves
+        machines("machines", fault="11 killafter", **spec)
+    assert machines.calls[-1] == "update the network (update)"
+    assert "<host " in machines.hypervisor.virsh("net-dumpxml", "default")
+    if again:
+        machines("machines", **spec).ok()
+    case.end("a network of others")
