@@ -167,8 +167,13 @@ class Performer:
             self.change("remove the volume", volume.delete)
 
     def _remove_volume(self, action: Action) -> None:
-        """What is gone already is gone."""
-        self._drop(action.payload.get("path") or self.paths.get(action.target, action.target))
+        """What is gone already is gone. An image is called by its digest, a disk that this run has made by its name."""
+        path = action.payload.get("path") or self.paths.get(action.target, action.target)
+        if not os.path.isabs(path):
+            held = (item for item in self.hypervisor.volumes() if names.digest_of(item).startswith(path))
+            path = next(held, "")
+        if path:
+            self._drop(path)
 
     def _verify(self, path: str, digest: str) -> None:
         """Read a base image once more before something is built on it."""

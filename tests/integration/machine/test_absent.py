@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -127,3 +128,18 @@ def test_a_daemon_that_dies_under_a_run(machines: Machines) -> None:
     assert "Traceback" not in str(result) and "this is a bug" not in result.msg
     machines("machines", **wanted).ok()
     machines.settled("machines", **wanted)
+
+
+def test_an_image_goes_when_nobody_stands_on_it(machines: Machines) -> None:
+    source = machines.place / "plain.raw"
+    source.write_bytes(b"\0" * (1 << 20))
+    checksum = sha256(source.read_bytes()).hexdigest()
+    image = {"checksum": checksum, "format": "raw"}
+    machines.change("machine_image", source=str(source), **image)
+    stands = {"name": "web", "image": image, "memory": "64m", "state": "stopped", "wait_for": "none"}
+    machines("machine", **stands).ok()
+    refused = machines.refused("machine_image", state="absent", **image)
+    assert "in use by web" in refused
+    machines("machine", name="web", state="absent").ok()
+    machines.change("machine_image", state="absent", **image)
+    assert not list(machines.pool.glob("slipway.image.*"))
