@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from harness.guest import Image, image_in, running_guest
-from harness.hypervisor import Hypervisor, private_hypervisor
+from harness.guest import Image, running_guest
+from harness.hypervisor import Hypervisor
 from harness.namespaces import run, wait_for
 
 pytestmark = pytest.mark.integration
@@ -34,18 +34,3 @@ def test_the_small_guest_reads_its_seed_and_heeds_its_hypervisor(hypervisor: Hyp
         wait_for(lambda: guest.ssh(smaller, check=False) == "yes", 60, "the balloon")
         hypervisor.virsh("shutdown", "tiny", "--mode", "acpi")
         wait_for(lambda: hypervisor.state("tiny") == "shut off", 60, "the guest to go off")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("suite", "version"), [("bookworm", "12"), ("trixie", "13")])
-def test_a_debian_guest_can_install_packages(suite: str, version: str) -> None:
-    with private_hypervisor(uplink=True) as hypervisor:
-        hypervisor.furnish()
-        with running_guest(hypervisor, image_in(hypervisor, f"debian-{suite}"), "server", memory=512) as guest:
-            assert guest.ssh("hostname; . /etc/os-release; echo $VERSION_ID").split() == ["server", version]
-            wait_for(lambda: agent(hypervisor, "server"), 60, "the agent")
-            guest.ssh(
-                "python3 -c 'import apt'; apt-get update -qq && apt-get install -qq --yes tini >/dev/null 2>&1; tini --version"
-            )
-            hypervisor.virsh("shutdown", "server", "--mode", "acpi")
-            wait_for(lambda: hypervisor.state("server") == "shut off", 90, "the guest to go off")
