@@ -74,6 +74,10 @@ molecule: $(VENV)/.test $(VENV)/.libvirt $(INSTALLED) | packages ## one scenario
 bench: $(VENV)/.test $(INSTALLED) | packages ## how long it takes, beside community.docker and Compose
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
+.PHONY: bench-machines
+bench-machines: $(VENV)/.test $(VENV)/.libvirt $(INSTALLED) | packages ## how long machines take, beside plain virsh start (ten minutes, emulated)
+	$(BIN)/python tests/benchmarks/machines.py $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.test $(INSTALLED) ## ruff, ansible-lint, yamllint, changelog
 	$(BIN)/ruff check .

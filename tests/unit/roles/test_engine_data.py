@@ -16,7 +16,6 @@ from jinja2.nativetypes import NativeEnvironment
 ROLE = INSTALLED / "roles" / "engine"
 FAMILIES = sorted(path.stem for path in (ROLE / "vars").glob("[A-Z]*.yml"))
 DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
-OPTIONS = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
 TASKS = sorted((ROLE / "tasks").glob("*.yml"))
 
 
@@ -113,28 +112,6 @@ def test_dnf_checks_every_package_with_the_key(family, folder):
         "gpgcheck=1\n"
         "gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-docker\n"
     )
-
-
-def test_the_defaults_are_those_of_the_interface():
-    assert {name: option["default"] for name, option in OPTIONS.items()} == DEFAULTS
-
-
-def test_every_option_is_described_and_of_a_type():
-    for name, option in OPTIONS.items():
-        assert name.startswith("engine_")
-        assert option["description"]
-        assert option["type"]
-
-
-def test_every_option_is_in_the_readme():
-    readme = (ROLE / "README.md").read_text()
-    assert [name for name in OPTIONS if f"`{name}`" not in readme] == []
-
-
-@pytest.mark.parametrize("path", TASKS, ids=lambda path: path.stem)
-def test_inner_names_begin_with_two_underscores(path):
-    for task in re.findall(r"^ *register: (\S+)", path.read_text(), re.MULTILINE):
-        assert task.startswith("__engine_")
 
 
 @pytest.mark.parametrize("path", TASKS, ids=lambda path: path.stem)

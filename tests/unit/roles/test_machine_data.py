@@ -1,10 +1,9 @@
 # Copyright: Contributors to the Slipway project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Role machine: what it knows of distributions, and that its interface is said once in each place."""
+"""Role machine: what it knows of distributions."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import yaml
@@ -30,12 +29,3 @@ def test_the_tests_bring_what_the_role_asks_for() -> None:
     known = load("vars/Debian.yml")
     brought = (ROOT / "requirements" / "debian.txt").read_text().splitlines()
     assert set(known["__machine_common_packages"]) | {"qemu-system-x86"} <= set(brought)
-
-
-def test_the_interface_is_the_same_in_all_places() -> None:
-    options = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    defaults = load("defaults/main.yml")
-    assert list(options) == list(defaults)
-    for name, option in options.items():
-        assert option.get("default", defaults[name]) == defaults[name], name
-    assert set(re.findall(r"`(machine_[a-z_]+)`", (ROLE / "README.md").read_text())) == set(options)
