@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -22,6 +23,8 @@ from ._converge.plan import ROLLBACK, Plan
 from ._converge.provider import Provider, Session, Task
 from ._converge.report import failure, report
 from ._converge.secret import SHORTEST, hide, mask
+
+TIDYING = 5.0  # seconds in which what was removed has to be out of sight
 
 
 class SlipwayModule(AnsibleModule):
@@ -164,13 +167,32 @@ def _change(module: SlipwayModule, session: Session, task: Task, told: Told) -> 
         result = foretold(session, task, planned)
         if planned.actions:
             result = carry_out(module, session, task, planned, world, told)
-            try:
-                world = session.snapshot(task)
-            except EngineError as error:
-                module.warn(
-                    f"all was done; resources shows how it was before, for the {session.called} could not be asked again: {error}"
-                )
+            world, remaining = look_back(module, session, task, planned, world)
+            if remaining:
+                module.fail(remaining, **result)
     return planned, world, result
+
+
+def look_back(module: SlipwayModule, session: Session, task: Task, planned: Plan, before: Any) -> tuple[Any, str]:
+    """(What is there when all is done, what to say of that which was removed and is there all the same).
+
+    The other end has a moment to tidy up after it has said that something is gone.
+    """
+    from ._converge.left import left, message
+
+    deadline = time.monotonic() + TIDYING
+    try:
+        while True:
+            world = session.snapshot(task)
+            found = left(planned, before, world)
+            if not found or time.monotonic() > deadline:
+                return world, message(found) if found else ""
+            time.sleep(0.2)
+    except EngineError as error:
+        module.warn(
+            f"all was done; resources shows how it was before, for the {session.called} could not be asked again: {error}"
+        )
+        return before, ""
 
 
 def carry_out(

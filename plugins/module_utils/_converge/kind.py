@@ -92,6 +92,8 @@ class Kind:
     - ``disposable``: removing the object itself loses nothing that its declaration does not bring back.
     - ``making(resource, world)``, ``settling(resource, world)`` and ``removing(observed)``: Steps before an object is created, once it
       runs and is well, and after it is removed.
+    - ``left(observed, world)``: what a later look still shows of what goes with a removed object, in words. ``born``: the path of the time at which
+      an object was made, for kinds whose IDs are names.
     - ``fill(document, resource, world)``: the create document with what only the other end can say.
     - ``updates(resource, observed, changes, world, live)``: the Steps that change an object in place, instead of one update; ``live``:
       it runs meanwhile. ``stops(resource, observed, change)``: whether it must not run meanwhile.
@@ -118,6 +120,8 @@ class Kind:
     making: Callable[..., Iterable[Step]] = _nothing
     settling: Callable[..., Iterable[Step]] = _nothing
     removing: Callable[..., Iterable[Step]] = _nothing
+    left: Callable[[Any, Any], Iterable[str]] = _nothing
+    born: str = ""
     fill: Callable[..., dict] = _unchanged
     updates: Callable[..., Iterable[Step]] | None = None
     stops: Callable[..., bool] = _never

@@ -47,4 +47,4 @@ OPTIONS = (
     Option("labels", "dict", "Labels", values.texts, without_ours, keyed=True, hides=looks_secret),
 )
 
-KIND = Kind("volume", OPTIONS, replace=Replace.NEVER, labels="Labels", check=_check)
+KIND = Kind("volume", OPTIONS, replace=Replace.NEVER, labels="Labels", check=_check, born="CreatedAt")

@@ -136,6 +136,7 @@ KIND = Kind(
     making=making.making,
     settling=making.settling,
     removing=making.removing,
+    left=making.left,
     fill=making.fill,
     updates=changing.updates,
     stops=changing.stops,

@@ -192,6 +192,17 @@ def removing(observed: Observed) -> Iterator[Step]:
             yield Step("release", f"release {card['Address']} in the network {card['Source']}", payload)
 
 
+def left(observed: Observed, world: World) -> Iterator[str]:
+    """Of what goes with a machine, see removing, what is there all the same. The card's address may be another machine's by now."""
+    for path in observed.raw.get("Volumes") or ():
+        if path in world.facts["volumes"]:
+            yield f"the volume {path}"
+    for card in (observed.raw.get("Interfaces") or {}).values():
+        reserved = (world.facts["reservations"].get(card.get("Source")) or {}).get(card.get("Mac")) or {}
+        if card.get("Address") and (reserved.get("Ip"), reserved.get("Name")) == (card["Address"], observed.name):
+            yield f"the reservation of {card['Address']} in the network {card['Source']}"
+
+
 def awaited(resource: Resource, world: World) -> dict[str, Any]:
     rung = resource.intent.get("wait_for") or "ssh"
     words = {"none": "is started", "running": "runs", "address": "has an address", "ssh": "answers on SSH"}[rung]

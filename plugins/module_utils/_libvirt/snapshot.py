@@ -81,6 +81,8 @@ def snapshot(hypervisor: Hypervisor, desired: Sequence[Resource], policy: Policy
         "host": host,
         "project": project,
         "pools": {**declared, **pools},
+        "volumes": frozenset(volumes),
+        "reservations": reservations,
         **hypervisor.facts,
     }
     return World(objects, (), orphans, attached, {}, facts, remains)

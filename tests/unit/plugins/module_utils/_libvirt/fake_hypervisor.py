@@ -39,6 +39,7 @@ class FakeHypervisor:
         self.directories: dict[str, str] = {}
         self.leases: list[str] = []
         self.consoles: dict[str, bytes] = {}
+        self.deaf_to: set[str] = set()  # words of steps that it says it has done, and has not
 
     def close(self) -> None:
         """Nothing to end."""
@@ -81,6 +82,11 @@ class FakeHypervisor:
         for action in actions:
             self._make(action.verb, action)
 
+    def perform(self, action: Action) -> None:
+        """Do what an action says, unless deaf to it."""
+        if action.step not in self.deaf_to:
+            self._make(action.verb, action)
+
     def _make(self, verb: str, action: Action) -> None:
         body, payload = action.payload.get("body") or {}, action.payload
         if verb == "create" and action.kind == "pool":
@@ -89,6 +95,15 @@ class FakeHypervisor:
             whole = {"Bridge": "virbr1", "Domain": "", "Address": "", "Dhcp": {}, "Hosts": {}, **body}
             document = xml.network_document(xml.network_xml(whole))
             self.found["network"][action.target] = {**document, "Active": True, "Autostart": True}
+        elif verb == "remove" and action.kind in ("machine", "network"):
+            del self.found[action.kind][action.resource[1]]
+        elif verb == "remove":
+            for path in [path for path in self.found["volume"] if action.target in path]:
+                del self.found["volume"][path]
+        elif verb == "remove_volume":
+            self.found["volume"].pop(payload["path"], None)
+        elif verb == "release":
+            self.found["network"].get(payload["network"], {"Hosts": {}})["Hosts"].pop(payload["mac"], None)
         elif verb == "create" and action.kind == "disk":
             self._volume(body["Path"], body["Capacity"], body["Format"])
         elif verb == "create":
