@@ -53,7 +53,7 @@ def updates(
         yield making.make_root(resource, world, generation, Phase.PREPARE)
         yield making.write_seed(resource, world)
         define["Root"] = making.root_document(resource, world, generation)
-        define["Seed"] = making.Place(resource, world).volume("seed", "iso")
+        define["Seed"] = making.Place(resource, world).volume(names.SEED, "iso")
     if {"image", "labels", "protect"} & set(changed):
         labels = {
             key: value for key, value in labels.items() if key not in _lost("labels", changes) and key != names.PROTECT

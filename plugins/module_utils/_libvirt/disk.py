@@ -44,7 +44,7 @@ def _updates(
 
 def _fill(document: dict, resource: Resource, world: World) -> dict:
     machine, _slash, part = resource.name.partition("/")
-    name = names.volume(world.facts["project"], machine, f"disk-{part}", document["Format"])
+    name = names.volume(world.facts["project"], machine, f"{names.DISK}{part}", document["Format"])
     return {**document, "Path": f"{world.facts['pools'][resource.intent['pool']]}/{name}"}
 
 

@@ -39,7 +39,7 @@ class Place:
 
 def root_document(resource: Resource, world: World, generation: int) -> dict[str, Any]:
     place = Place(resource, world)
-    return {"Path": place.volume(f"root-{generation}", "qcow2"), "Format": "qcow2"}
+    return {"Path": place.volume(f"{names.ROOT}{generation}", "qcow2"), "Format": "qcow2"}
 
 
 def make_root(resource: Resource, world: World, generation: int, phase: Phase | None = None) -> Step:
@@ -60,7 +60,7 @@ def make_root(resource: Resource, world: World, generation: int, phase: Phase | 
 
 def write_seed(resource: Resource, world: World) -> Step:
     """The seed is made with a new host key, so a new one makes cloud-init take the machine for a new one."""
-    path = Place(resource, world).volume("seed", "iso")
+    path = Place(resource, world).volume(names.SEED, "iso")
     payload = {"path": path, "seed": resource.intent.get("seed") or {}, "hostname": resource.name}
     undo = ("remove_volume", f"remove the seed of {resource.name}", {"path": path})
     return Step("write_seed", f"write the seed of {resource.name}", payload, undo)
@@ -132,20 +132,20 @@ def fill(document: dict, resource: Resource, world: World) -> dict:
         "Disks": {
             name: disk_document(resource, world, name, said) for name, said in (document.get("Disks") or {}).items()
         },
-        "Seed": place.volume("seed", "iso"),
+        "Seed": place.volume(names.SEED, "iso"),
         "Interfaces": {
             number: {**card, "Mac": card.get("Mac") or names.mac(identity, number)}
             for number, card in (document.get("Interfaces") or {}).items()
         },
         "Agent": document.get("Agent", True),
-        "Serial": place.volume("console", "log"),
+        "Serial": place.volume(names.CONSOLE, "log"),
     }
     filled["Cpu"] = document.get("Cpu") or ("maximum" if filled["Type"] == "qemu" else "host-passthrough")
     generation = 1
     if "image" in resource.fields:
         kept = kept_root(resource, world)
         filled["Root"] = {key: kept[key] for key in ("Path", "Format")} if kept else root_document(resource, world, 1)
-        generation = int(filled["Root"]["Path"].rpartition("root-")[2].partition(".")[0])
+        generation = names.volume_of(filled["Root"]["Path"], place.project).generation
     filled["Labels"] = {**(document.get("Labels") or {}), **facts_as_labels(resource, generation)}
     return filled
 
@@ -160,7 +160,7 @@ def facts_as_labels(resource: Resource, generation: int) -> dict[str, str]:
 
 
 def disk_document(resource: Resource, world: World, name: str, said: Mapping) -> dict[str, Any]:
-    path = Place(resource, world).volume(f"disk-{name}", said["Format"])
+    path = Place(resource, world).volume(f"{names.DISK}{name}", said["Format"])
     return {"Path": path, "Format": said["Format"], "Bus": said["Bus"], "Serial": name}
 
 
@@ -178,7 +178,7 @@ def settling(resource: Resource, world: World) -> Iterator[Step]:
         and "image" in resource.fields
         and _first_start_lies_ahead(resource, world)
     ):
-        path = Place(resource, world).volume("seed", "iso")
+        path = Place(resource, world).volume(names.SEED, "iso")
         yield Step("eject_seed", f"take the seed out of {resource.name}", {"path": path}, phase=Phase.FINAL)
         yield Step("remove_volume", f"remove the seed of {resource.name}", {"path": path}, phase=Phase.FINAL)
 
@@ -212,5 +212,5 @@ def awaited(resource: Resource, world: World) -> dict[str, Any]:
         "rung": rung,
         "deadline": resource.intent.get("timeout"),
         "addresses": [card["Address"] for card in cards.values() if card.get("Address")],
-        "console": Place(resource, world).volume("console", "log"),
+        "console": Place(resource, world).volume(names.CONSOLE, "log"),
     }

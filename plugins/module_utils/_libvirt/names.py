@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from dataclasses import dataclass
 from hashlib import sha256
 
 from .._converge.desired import quote
@@ -17,7 +18,13 @@ OWN = "slipway."  # labels of ours begin so
 IMAGE, USER, HOST_KEY, GENERATION, PROTECT = (
     OWN + word for word in ("image", "user", "host-key", "generation", "protect")
 )
-SUFFIX = {"qcow2": "qcow2", "raw": "raw", "iso": "iso", "log": "log"}
+FORMS = ("qcow2", "raw", "iso", "log")
+ROOT, DISK, SEED, CONSOLE = (
+    "root-",
+    "disk-",
+    "seed",
+    "console",
+)  # parts of a machine; a root disk has a generation, a data disk a name
 
 
 def label(value: str) -> str:
@@ -31,17 +38,35 @@ def _escaped(text: str) -> str:
     return text.replace("%", "%25").replace(".", "%2E").replace("/", "%2F")
 
 
+@dataclass(frozen=True)
+class Volume:
+    """What a volume's name says: of which machine it is which part (root-GENERATION, disk-NAME, seed or console)."""
+
+    machine: str
+    part: str
+
+    @property
+    def disk(self) -> str:
+        """MACHINE/NAME of a data disk, empty when it is none."""
+        return f"{self.machine}/{self.part[len(DISK) :]}" if self.part.startswith(DISK) else ""
+
+    @property
+    def generation(self) -> int:
+        """Which of the machine's root disks it is, 0 when it is none."""
+        return int(self.part[len(ROOT) :]) if re.fullmatch(ROOT + "[0-9]+", self.part) else 0
+
+
 def volume(project: str, machine: str, part: str, form: str) -> str:
-    """The name of a machine's volume; ``part`` is root-GENERATION, disk-NAME, seed or console."""
+    """The name of a machine's volume."""
     return f"{PREFIX}.{_escaped(project)}.{machine}.{part}.{form}"
 
 
-def parts(name: str, project: str) -> tuple[str, str] | None:
-    """(machine, part) of a volume's name when it is this project's, else None."""
-    found = name.split(".")
-    if len(found) != 5 or found[0] != PREFIX or found[1] != _escaped(project) or found[4] not in SUFFIX:
+def volume_of(path: str, project: str) -> Volume | None:
+    """What the name of the volume at a path says when it is this project's, else None."""
+    found = path.rpartition("/")[2].split(".")
+    if len(found) != 5 or found[0] != PREFIX or found[1] != _escaped(project) or found[4] not in FORMS:
         return None
-    return found[2], found[3]
+    return Volume(found[2], found[3])
 
 
 def image(digest: str, form: str) -> str:

@@ -104,18 +104,13 @@ def observe(
     for number, card in (raw.get("Interfaces") or {}).items():
         reserved = (reservations.get(card.get("Source")) or {}).get(card.get("Mac")) or {}
         cards[number] = {**card, **({"Address": reserved["Ip"]} if reserved.get("Ip") else {})}
-    mine = [
-        path
-        for path in volumes
-        if (names.parts(path.rpartition("/")[2], project) or ("", ""))[0] == raw["Name"]
-        and not names.parts(path.rpartition("/")[2], project)[1].startswith("disk-")
-    ]
+    mine = {
+        path: found.part for path, found in _own(volumes, project) if found.machine == raw["Name"] and not found.disk
+    }
     console = raw.get("Serial") or ""  # the emulator writes it, so the pool has not heard of it
-    if names.parts(console.rpartition("/")[2], project) == (raw["Name"], "console") and console not in mine:
-        mine.append(console)
-    seed = bool(root) and any(
-        path.endswith(".seed.iso") for path in mine
-    )  # without a root disk it is read at every start
+    if names.volume_of(console, project) == names.Volume(raw["Name"], names.CONSOLE):
+        mine[console] = names.CONSOLE
+    seed = bool(root) and names.SEED in mine.values()  # without a root disk it is read at every start
     shown = {
         **raw,
         "Defined": raw,
@@ -143,6 +138,14 @@ def observe(
     )
 
 
+def _own(volumes: Iterable[str], project: str) -> Iterable[tuple[str, names.Volume]]:
+    """Paths of a project's volumes, with what their names say."""
+    for path in volumes:
+        found = names.volume_of(path, project)
+        if found is not None:
+            yield path, found
+
+
 def _network(raw: Mapping, host: str, project: str) -> Observed:
     labels, name = raw.get("Labels") or {}, raw["Name"]
     ours = is_ours(labels, project, name) or raw["UUID"] == names.identity(host, "network", project, name)
@@ -154,15 +157,15 @@ def _network(raw: Mapping, host: str, project: str) -> Observed:
 def _remains(volumes: Mapping, project: str, present: set[str], host: str, reservations: Mapping) -> Iterable[Observed]:
     """Machines that are gone, of which there are files."""
     left: dict[str, list[str]] = {}
-    for path in volumes:
-        found = names.parts(path.rpartition("/")[2], project)
-        if found and found[0] not in present and not found[1].startswith("disk-"):
-            left.setdefault(found[0], []).append(path)
+    for path, found in _own(volumes, project):
+        if found.machine not in present and not found.disk:
+            left.setdefault(found.machine, []).append(path)
     for name, paths in left.items():
-        console = f"{paths[0].rpartition('/')[0]}/{names.volume(project, name, 'console', 'log')}"
+        console = f"{paths[0].rpartition('/')[0]}/{names.volume(project, name, names.CONSOLE, 'log')}"
         if console not in paths:  # the emulator writes it, so the pool may not have heard of it
             paths.append(console)
-        roots = sorted(path for path in paths if path.rpartition("/")[2].split(".")[3].startswith("root-"))
+        generations = {path: names.volume_of(path, project).generation for path in paths}
+        roots = sorted((path for path in paths if generations[path]), key=generations.get)
         root = {"Path": roots[-1], "Format": "qcow2", "Backing": volumes[roots[-1]]["Backing"]} if roots else {}
         cards = _reserved(names.identity(host, "machine", project, name), reservations)
         raw = {"Name": name, "Volumes": sorted(paths), "Root": root, "Interfaces": cards}
@@ -181,11 +184,9 @@ def _reserved(identity: str, reservations: Mapping) -> dict[str, dict]:
 
 
 def _volume(path: str, volume: Mapping, project: str) -> Iterable[Observed]:
-    name = path.rpartition("/")[2]
-    found = names.parts(name, project)
-    if found and found[1].startswith("disk-"):
-        key = f"{found[0]}/{found[1][len('disk-') :]}"
-        yield Observed(disk.KIND, key, path, volume, called=key, ours=True)
+    found = names.volume_of(path, project)
+    if found and found.disk:
+        yield Observed(disk.KIND, found.disk, path, volume, called=found.disk, ours=True)
     digest = names.digest_of(path)
     if digest:
         yield Observed(image.KIND, digest[: image.SHORT], path, volume, called=digest[: image.SHORT], ours=True)
@@ -205,9 +206,9 @@ def _note_users(raw: Mapping, volumes: Mapping, project: str, attached: dict[tup
         digest = names.digest_of(path)
         if digest:
             attached.setdefault(("image", digest[: image.SHORT]), []).append(raw["Name"])
-        found = names.parts(path.rpartition("/")[2], project)
-        if found and found[1].startswith("disk-"):
-            attached.setdefault(("disk", f"{found[0]}/{found[1][len('disk-') :]}"), []).append(raw["Name"])
+        found = names.volume_of(path, project)
+        if found and found.disk:
+            attached.setdefault(("disk", found.disk), []).append(raw["Name"])
     for card in (raw.get("Interfaces") or {}).values():
         if card.get("Type") == "network":
             attached.setdefault(("network", card["Source"]), []).append(raw["Name"])
