@@ -18,13 +18,13 @@ OWN = "slipway."  # labels of ours begin so
 IMAGE, USER, HOST_KEY, GENERATION, PROTECT = (
     OWN + word for word in ("image", "user", "host-key", "generation", "protect")
 )
+# What a part is to its machine, in names of any project and any hypervisor.
+DEVICE = re.compile(
+    rf"(?:^|[/\\]){PREFIX}\.[^./\\]+\.[^./\\]+\.(?:(root)(?:-[0-9]+)?|(seed|disk-[a-z0-9-]+))\.[a-z0-9]+$"
+)
 FORMS = ("qcow2", "raw", "iso", "log")
-ROOT, DISK, SEED, CONSOLE = (
-    "root-",
-    "disk-",
-    "seed",
-    "console",
-)  # parts of a machine; a root disk has a generation, a data disk a name
+# Parts of a machine: a root disk has a generation, a data disk a name.
+ROOT, DISK, SEED, CONSOLE = "root-", "disk-", "seed", "console"
 
 
 def label(value: str) -> str:
@@ -67,6 +67,12 @@ def volume_of(path: str, project: str) -> Volume | None:
     if len(found) != 5 or found[0] != PREFIX or found[1] != _escaped(project) or found[4] not in FORMS:
         return None
     return Volume(found[2], found[3])
+
+
+def device_of(path: str) -> str:
+    """What a volume of ours, of whichever project and hypervisor, is to its machine: root, seed or disk-NAME; else empty."""
+    match = DEVICE.search(path)
+    return (match[1] or match[2]) if match else ""
 
 
 def image(digest: str, form: str) -> str:

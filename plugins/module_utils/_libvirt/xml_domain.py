@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from . import names
 from .markup import Element, parse, root_of
 from .metadata import labels_in
 
@@ -20,8 +21,6 @@ UNITS.update({letter + "b": 10**power for letter, power in zip("kmgt", (3, 6, 9,
 SOURCES = {"network": "network", "bridge": "bridge", "direct": "dev"}
 # What libvirt writes into a domain whose CPU nobody chose.
 FILLED_IN = ("qemu64", "kvm64", "cortex-a15")
-# Our volumes carry their part in their name, which remains where aliases and serials do not (vbox, hyperv).
-VOLUME = re.compile(r"(?:^|[/\\])slipway\.[^./\\]+\.[^./\\]+\.(root|seed|disk-[a-z0-9-]+)\.[a-z0-9]+$")
 FORMATS = ("qcow2", "vdi", "vmdk", "vhd", "vhdx")
 
 
@@ -154,8 +153,8 @@ def _by_serial(element: Element) -> str:
 
 
 def _by_file(element: Element) -> str:
-    match = VOLUME.search(path_of(element))
-    return match[1] if match else ""
+    """By the name of our volume, which remains where aliases and serials do not (vbox, hyperv)."""
+    return names.device_of(path_of(element))
 
 
 def path_of(element: Element) -> str:
