@@ -13,7 +13,7 @@ from .._converge.ownership import KEY, PROJECT, is_ours
 from .._converge.secret import mask
 from . import describe, drivers
 from .hypervisor import Hypervisor
-from .snapshot import observe
+from .snapshot import observe, reservations
 
 CONSOLE_LINE = 400  # bytes that are read for each line that was asked for
 # What virDomainGetState says beside the state: https://libvirt.org/html/libvirt-libvirt-domain.html#virDomainState
@@ -36,14 +36,14 @@ REASONS: Mapping[int, tuple[str, ...]] = {
 def machines(hypervisor: Hypervisor, name: str = "", project: str = "", console_lines: int = 0) -> list[dict[str, Any]]:
     """Machines by their names: one, those of a project, or all; with the end of their consoles when so many lines are asked for."""
     volumes = hypervisor.volumes()
-    reservations = {item["Name"]: item.get("Hosts") or {} for item in hypervisor.networks()}
+    reserved = reservations(hypervisor.networks())
     found = []
     for raw in sorted(hypervisor.machines(), key=lambda item: item["Name"]):
         labels = raw.get("Labels") or {}
         owner = labels.get(PROJECT, "")
         if (name and raw["Name"] != name) or (project and not is_ours(labels, project, labels.get(KEY, ""))):
             continue
-        observed = observe(raw, bool(owner), volumes, reservations, owner or "default", None)
+        observed = observe(raw, bool(owner), volumes, reserved, owner or "default", None)
         found.append(
             {
                 **describe.describe(hypervisor, observed),

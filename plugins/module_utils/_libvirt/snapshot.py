@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from .._converge.desired import Resource
 from .._converge.observed import Observed, World
@@ -14,6 +17,7 @@ from . import disk, image, machine, names, network, pool
 from .hypervisor import Hypervisor
 
 CARDS = 16  # of a machine that is gone, so many are looked for
+SHARED = (pool.KIND, image.KIND)  # other projects may stand on them, so they are nobody's orphans
 STATES = {
     1: "running",
     2: "running",
@@ -29,63 +33,91 @@ def snapshot(hypervisor: Hypervisor, desired: Sequence[Resource], policy: Policy
     """Return what is there of what is desired, needed or named by the policy, and what else is the project's."""
     wanted = {resource.key for resource in desired} | set(policy.destroy)
     wanted |= {need.key for resource in desired for need in resource.needs}
-    project, host = policy.project, hypervisor.host
-    volumes = hypervisor.volumes()
-    networks = hypervisor.networks()
-    reservations = {item["Name"]: item.get("Hosts") or {} for item in networks}
+    seen = look(hypervisor, policy.project)
+    remains = {item.key: item for item in _remains(seen)}
+    found = [*_machines(seen, desired, wanted), *_files(seen), *_networks(seen), *_pools(seen)]
+    objects = {item.key: item for item in found if item.key in wanted}
+    orphans = [
+        item for item in (*found, *remains.values()) if item.ours and item.key not in wanted and item.kind not in SHARED
+    ]
+    return World(objects, (), orphans, _users(seen), {}, _facts(hypervisor, seen, desired), remains)
+
+
+# -- what the hypervisor's lists say ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All there is on a hypervisor, as documents; ``project``: with whose eyes."""
+
+    project: str
+    host: str
+    volumes: Mapping[str, Mapping]
+    networks: Sequence[Mapping]
+    machines: Sequence[Mapping]
+    pools: Mapping[str, str]
+
+    @cached_property
+    def own(self) -> dict[str, names.Volume]:
+        """Paths of the project's volumes, with what their names say."""
+        return own_volumes(self.volumes, self.project)
+
+    @cached_property
+    def reservations(self) -> dict[str, Mapping]:
+        """Addresses that are reserved: network -> MAC -> Ip and Name."""
+        return reservations(self.networks)
+
+    def is_labelled(self, raw: Mapping) -> bool:
+        """Whether the labels of a machine or network say that it is the project's."""
+        return is_ours(raw.get("Labels") or {}, self.project, raw["Name"])
+
+    def is_numbered(self, kind: str, raw: Mapping) -> bool:
+        """Whether the UUID of a machine or network is the one that the project gives to it."""
+        return raw["UUID"] == names.identity(self.host, kind, self.project, raw["Name"])
+
+
+def look(hypervisor: Hypervisor, project: str) -> Seen:
+    """Ask for all lists."""
+    return Seen(
+        project, hypervisor.host, hypervisor.volumes(), hypervisor.networks(), hypervisor.machines(), hypervisor.pools()
+    )
+
+
+def own_volumes(volumes: Mapping[str, Mapping], project: str) -> dict[str, names.Volume]:
+    """Paths of a project's volumes, with what their names say."""
+    found = {path: names.volume_of(path, project) for path in volumes}
+    return {path: volume for path, volume in found.items() if volume is not None}
+
+
+def reservations(networks: Sequence[Mapping]) -> dict[str, Mapping]:
+    """Addresses that are reserved: network -> MAC -> Ip and Name."""
+    return {item["Name"]: item.get("Hosts") or {} for item in networks}
+
+
+def _facts(hypervisor: Hypervisor, seen: Seen, desired: Sequence[Resource]) -> dict[str, Any]:
+    declared = {resource.name: resource.fields.get("path") for resource in desired if resource.kind is pool.KIND}
+    return {
+        "called": "hypervisor",
+        "host": seen.host,
+        "project": seen.project,
+        "pools": {**declared, **seen.pools},
+        "volumes": frozenset(seen.volumes),
+        "reservations": seen.reservations,
+        **hypervisor.facts,
+    }
+
+
+# -- machines --------------------------------------------------------------------------------------------------
+
+
+def _machines(seen: Seen, desired: Sequence[Resource], wanted: set[tuple]) -> Iterator[Observed]:
     graces = {
         resource.name: resource.intent.get("shutdown_timeout") for resource in desired if resource.kind is machine.KIND
     }
-    objects: dict[tuple, Observed] = {}
-    orphans: list[Observed] = []
-    attached: dict[tuple, list[str]] = {}
-    documents = hypervisor.machines()
-    for raw in documents:
-        _note_users(raw, volumes, project, attached)
-        name = raw["Name"]
-        labels = raw.get("Labels") or {}
-        ours = is_ours(labels, project, name) or (
-            not labels and raw["UUID"] == names.identity(host, "machine", project, name)
-        )
-        if not ours and ("machine", name) not in wanted:
-            continue
-        observed = observe(raw, ours, volumes, reservations, project, graces.get(name))
-        if observed.key in wanted:
-            objects[observed.key] = observed
-        else:
-            orphans.append(observed)
-    present = {raw["Name"] for raw in documents}
-    remains = {item.key: item for item in _remains(volumes, project, present, host, reservations)}
-    for item in tuple(remains.values()):
-        if item.key not in wanted:
-            orphans.append(item)
-    for path, volume in volumes.items():
-        for observed in _volume(path, volume, project):
-            if observed.key in wanted:
-                objects[observed.key] = observed
-            elif observed.kind is disk.KIND:
-                orphans.append(observed)
-    for raw in networks:
-        observed = _network(raw, host, project)
-        if observed.key in wanted:
-            objects[observed.key] = observed
-        elif observed.ours:
-            orphans.append(observed)
-    pools = hypervisor.pools()
-    for name, path in pools.items():
-        if ("pool", name) in wanted:
-            objects[("pool", name)] = Observed(pool.KIND, name, name, {"Path": path}, called=name, ours=True)
-    declared = {resource.name: resource.fields.get("path") for resource in desired if resource.kind is pool.KIND}
-    facts = {
-        "called": "hypervisor",
-        "host": host,
-        "project": project,
-        "pools": {**declared, **pools},
-        "volumes": frozenset(volumes),
-        "reservations": reservations,
-        **hypervisor.facts,
-    }
-    return World(objects, (), orphans, attached, {}, facts, remains)
+    for raw in seen.machines:
+        ours = seen.is_labelled(raw) or (not raw.get("Labels") and seen.is_numbered("machine", raw))
+        if ours or ("machine", raw["Name"]) in wanted:
+            yield observe(raw, ours, seen.volumes, seen.reservations, seen.project, graces.get(raw["Name"]))
 
 
 def observe(
@@ -93,37 +125,21 @@ def observe(
 ) -> Observed:
     """A machine from its document, as it is compared and described."""
     labels = raw.get("Labels") or {}
-    root = dict(raw.get("Root") or {})
-    if root.get("Path") in volumes:
-        root["Capacity"] = volumes[root["Path"]]["Capacity"]
-    boot = {
-        key: names.digest_of(value) or value if key != "Cmdline" else value
-        for key, value in (raw.get("Boot") or {}).items()
-    }
-    cards = {}
-    for number, card in (raw.get("Interfaces") or {}).items():
-        reserved = (reservations.get(card.get("Source")) or {}).get(card.get("Mac")) or {}
-        cards[number] = {**card, **({"Address": reserved["Ip"]} if reserved.get("Ip") else {})}
-    mine = {
-        path: found.part for path, found in _own(volumes, project) if found.machine == raw["Name"] and not found.disk
-    }
-    console = raw.get("Serial") or ""  # the emulator writes it, so the pool has not heard of it
-    if names.volume_of(console, project) == names.Volume(raw["Name"], names.CONSOLE):
-        mine[console] = names.CONSOLE
-    seed = bool(root) and names.SEED in mine.values()  # without a root disk it is read at every start
+    own = _volumes_of(raw, volumes, project)
+    root = _with_capacity(raw.get("Root") or {}, volumes)
     shown = {
         **raw,
         "Defined": raw,
-        "Image": (labels.get(names.IMAGE) or "").rpartition(":")[2] or None,
+        "Image": _image_of(raw, labels),
         "Protect": labels.get(names.PROTECT) == "true",
         "Root": root,
-        "Boot": boot,
-        "Interfaces": cards,
-        "Volumes": sorted(mine) if ours else [],
+        "Boot": _by_digests(raw.get("Boot") or {}),
+        "Interfaces": _with_addresses(raw.get("Interfaces") or {}, reservations),
+        "Volumes": sorted(own) if ours else [],
         "Grace": grace,
     }
-    if not shown["Image"] and raw.get("Root"):
-        shown["Image"] = "" if labels else None
+    # A seed goes when it has done its work; without a root disk it is read at every start.
+    unfinished = bool(root) and names.SEED in own.values()
     return Observed(
         machine.KIND,
         raw["Name"],
@@ -134,42 +150,79 @@ def observe(
         ours=ours,
         managed=managed_of(labels),
         status=STATES.get(raw["State"], "stopped"),
-        health="starting" if seed else "",
+        health="starting" if unfinished else "",
     )
 
 
-def _own(volumes: Iterable[str], project: str) -> Iterable[tuple[str, names.Volume]]:
-    """Paths of a project's volumes, with what their names say."""
-    for path in volumes:
-        found = names.volume_of(path, project)
-        if found is not None:
-            yield path, found
+def _volumes_of(raw: Mapping, volumes: Mapping, project: str) -> dict[str, str]:
+    """Paths of the volumes that go with a machine, data disks do not, and the part that each is."""
+    found = {
+        path: volume.part
+        for path, volume in own_volumes(volumes, project).items()
+        if volume.machine == raw["Name"] and not volume.disk
+    }
+    console = raw.get("Serial") or ""  # the emulator writes it, so the pool has not heard of it
+    if names.volume_of(console, project) == names.Volume(raw["Name"], names.CONSOLE):
+        found[console] = names.CONSOLE
+    return found
 
 
-def _network(raw: Mapping, host: str, project: str) -> Observed:
-    labels, name = raw.get("Labels") or {}, raw["Name"]
-    ours = is_ours(labels, project, name) or raw["UUID"] == names.identity(host, "network", project, name)
-    return Observed(
-        network.KIND, name, raw["UUID"], raw, called=name, owner=owner_of(labels), ours=ours, managed=managed_of(labels)
-    )  # fmt: skip
+def _with_capacity(root: Mapping, volumes: Mapping) -> dict[str, Any]:
+    """A root disk and its size, which its pool knows."""
+    volume = volumes.get(root.get("Path"))
+    return {**root, "Capacity": volume["Capacity"]} if volume else dict(root)
 
 
-def _remains(volumes: Mapping, project: str, present: set[str], host: str, reservations: Mapping) -> Iterable[Observed]:
+def _image_of(raw: Mapping, labels: Mapping) -> str | None:
+    """The digest of the image that a machine of ours was made from, empty when its label is gone; of others nobody knows it."""
+    digest = (labels.get(names.IMAGE) or "").rpartition(":")[2]
+    return digest or ("" if labels and raw.get("Root") else None)
+
+
+def _by_digests(boot: Mapping[str, str]) -> dict[str, str]:
+    """What is booted, files that are images of ours by their digests."""
+    return {key: value if key == "Cmdline" else names.digest_of(value) or value for key, value in boot.items()}
+
+
+def _with_addresses(cards: Mapping[str, Mapping], reservations: Mapping) -> dict[str, dict]:
+    """Cards with the addresses that their networks reserve for them."""
+    found = {}
+    for number, card in cards.items():
+        reserved = (reservations.get(card.get("Source")) or {}).get(card.get("Mac")) or {}
+        found[number] = {**card, **({"Address": reserved["Ip"]} if reserved.get("Ip") else {})}
+    return found
+
+
+# -- machines that are gone ------------------------------------------------------------------------------------
+
+
+def _remains(seen: Seen) -> Iterator[Observed]:
     """Machines that are gone, of which there are files."""
-    left: dict[str, list[str]] = {}
-    for path, found in _own(volumes, project):
-        if found.machine not in present and not found.disk:
-            left.setdefault(found.machine, []).append(path)
-    for name, paths in left.items():
-        console = f"{paths[0].rpartition('/')[0]}/{names.volume(project, name, names.CONSOLE, 'log')}"
-        if console not in paths:  # the emulator writes it, so the pool may not have heard of it
-            paths.append(console)
-        generations = {path: names.volume_of(path, project).generation for path in paths}
-        roots = sorted((path for path in paths if generations[path]), key=generations.get)
-        root = {"Path": roots[-1], "Format": "qcow2", "Backing": volumes[roots[-1]]["Backing"]} if roots else {}
-        cards = _reserved(names.identity(host, "machine", project, name), reservations)
-        raw = {"Name": name, "Volumes": sorted(paths), "Root": root, "Interfaces": cards}
-        yield Observed(machine.KIND, name, name, raw, called=name, ours=True, owner=f"the Slipway project {project}")
+    present = {raw["Name"] for raw in seen.machines}
+    left: dict[str, dict[str, names.Volume]] = {}
+    for path, volume in seen.own.items():
+        if volume.machine not in present and not volume.disk:
+            left.setdefault(volume.machine, {})[path] = volume
+    for name, found in left.items():
+        # The emulator writes the console, so the pool may not have heard of it.
+        console = f"{next(iter(found)).rpartition('/')[0]}/{names.volume(seen.project, name, names.CONSOLE, 'log')}"
+        raw = {
+            "Name": name,
+            "Volumes": sorted({*found, console}),
+            "Root": _last_root(found, seen.volumes),
+            "Interfaces": _reserved(names.identity(seen.host, "machine", seen.project, name), seen.reservations),
+        }
+        owner = f"the Slipway project {seen.project}"
+        yield Observed(machine.KIND, name, name, raw, called=name, ours=True, owner=owner)
+
+
+def _last_root(found: Mapping[str, names.Volume], volumes: Mapping) -> dict[str, str]:
+    """Of the root disks among a machine's volumes the newest, empty when there is none."""
+    roots = [path for path, volume in found.items() if volume.generation]
+    if not roots:
+        return {}
+    path = max(roots, key=lambda path: found[path].generation)
+    return {"Path": path, "Format": "qcow2", "Backing": volumes[path]["Backing"]}
 
 
 def _reserved(identity: str, reservations: Mapping) -> dict[str, dict]:
@@ -183,32 +236,63 @@ def _reserved(identity: str, reservations: Mapping) -> dict[str, dict]:
     }
 
 
-def _volume(path: str, volume: Mapping, project: str) -> Iterable[Observed]:
-    found = names.volume_of(path, project)
-    if found and found.disk:
-        yield Observed(disk.KIND, found.disk, path, volume, called=found.disk, ours=True)
-    digest = names.digest_of(path)
-    if digest:
-        yield Observed(image.KIND, digest[: image.SHORT], path, volume, called=digest[: image.SHORT], ours=True)
+# -- what machines stand on ------------------------------------------------------------------------------------
 
 
-def _note_users(raw: Mapping, volumes: Mapping, project: str, attached: dict[tuple, list[str]]) -> None:
-    """Who uses networks, disks and, however far down, base images."""
+def _files(seen: Seen) -> Iterator[Observed]:
+    """Data disks and base images."""
+    for path, volume in seen.own.items():
+        if volume.disk:
+            yield Observed(disk.KIND, volume.disk, path, seen.volumes[path], called=volume.disk, ours=True)
+    for path, raw in seen.volumes.items():
+        name = names.digest_of(path)[: image.SHORT]
+        if name:
+            yield Observed(image.KIND, name, path, raw, called=name, ours=True)
+
+
+def _networks(seen: Seen) -> Iterator[Observed]:
+    for raw in seen.networks:
+        name, labels = raw["Name"], raw.get("Labels") or {}
+        ours = seen.is_labelled(raw) or seen.is_numbered("network", raw)
+        yield Observed(
+            network.KIND, name, raw["UUID"], raw, called=name, owner=owner_of(labels), ours=ours, managed=managed_of(labels)
+        )  # fmt: skip
+
+
+def _pools(seen: Seen) -> Iterator[Observed]:
+    for name, path in seen.pools.items():
+        yield Observed(pool.KIND, name, name, {"Path": path}, called=name, ours=True)
+
+
+def _users(seen: Seen) -> dict[tuple, list[str]]:
+    """Machines that use a network, a data disk or, however far down, a base image: names by the key of what is used."""
+    users: dict[tuple, list[str]] = {}
+    for raw in seen.machines:
+        for key in (*_stands_on(raw, seen), *_joins(raw)):
+            users.setdefault(key, []).append(raw["Name"])
+    return users
+
+
+def _stands_on(raw: Mapping, seen: Seen) -> Iterator[tuple]:
+    """Keys of the files that a machine reads."""
     paths = [(raw.get("Root") or {}).get("Path"), *(item.get("Path") for item in (raw.get("Disks") or {}).values())]
     paths += [(raw.get("Boot") or {}).get(key) for key in ("Kernel", "Initrd")]
-    seen: set[str] = set()
+    met: set[str] = set()
     while paths:
         path = paths.pop()
-        if not path or path in seen:
+        if not path or path in met:
             continue
-        seen.add(path)
-        paths.append((volumes.get(path) or {}).get("Backing"))
-        digest = names.digest_of(path)
+        met.add(path)
+        paths.append((seen.volumes.get(path) or {}).get("Backing"))
+        digest, volume = names.digest_of(path), names.volume_of(path, seen.project)
         if digest:
-            attached.setdefault(("image", digest[: image.SHORT]), []).append(raw["Name"])
-        found = names.volume_of(path, project)
-        if found and found.disk:
-            attached.setdefault(("disk", found.disk), []).append(raw["Name"])
+            yield image.KIND.name, digest[: image.SHORT]
+        if volume and volume.disk:
+            yield disk.KIND.name, volume.disk
+
+
+def _joins(raw: Mapping) -> Iterator[tuple]:
+    """Keys of the networks that a machine is on."""
     for card in (raw.get("Interfaces") or {}).values():
         if card.get("Type") == "network":
-            attached.setdefault(("network", card["Source"]), []).append(raw["Name"])
+            yield network.KIND.name, card["Source"]
