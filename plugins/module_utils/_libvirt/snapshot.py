@@ -197,21 +197,27 @@ def _with_addresses(cards: Mapping[str, Mapping], reservations: Mapping) -> dict
 
 
 def _remains(seen: Seen) -> Iterator[Observed]:
-    """Machines that are gone, of which there are files."""
+    """Machines that are gone, of which there are files or reserved addresses."""
     present = {raw["Name"] for raw in seen.machines}
     left: dict[str, dict[str, names.Volume]] = {}
     for path, volume in seen.own.items():
         if volume.machine not in present and not volume.disk:
             left.setdefault(volume.machine, {})[path] = volume
-    for name, found in left.items():
+    reserved = {item["Name"] for hosts in seen.reservations.values() for item in hosts.values() if item.get("Name")}
+    for name in sorted({*left, *reserved} - present):
+        found = left.get(name, {})
         # The emulator writes the console, so the pool may not have heard of it.
-        console = f"{next(iter(found)).rpartition('/')[0]}/{names.volume(seen.project, name, names.CONSOLE, 'log')}"
+        consoles = {
+            f"{path.rpartition('/')[0]}/{names.volume(seen.project, name, names.CONSOLE, 'log')}" for path in found
+        }
         raw = {
             "Name": name,
-            "Volumes": sorted({*found, console}),
+            "Volumes": sorted({*found, *consoles}),
             "Root": _last_root(found, seen.volumes),
             "Interfaces": _reserved(names.identity(seen.host, "machine", seen.project, name), seen.reservations),
         }
+        if not found and not raw["Interfaces"]:
+            continue  # the address is reserved for a machine of others
         owner = f"the Slipway project {seen.project}"
         yield Observed(machine.KIND, name, name, raw, called=name, ours=True, owner=owner)
 

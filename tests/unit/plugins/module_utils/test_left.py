@@ -128,12 +128,21 @@ def test_what_is_left_is_named(hypervisor: FakeHypervisor, step: str, left: str)
         change(Machines(hypervisor), removed(hypervisor))
 
 
-def test_a_reservation_that_is_left_is_named(hypervisor: FakeHypervisor) -> None:
+def test_a_reservation_that_is_left_is_named_and_goes_with_the_next_run(hypervisor: FakeHypervisor) -> None:
+    gone = machines(machines=[{"name": "web", "state": "absent"}])
+    others = {"52:54:00:00:00:01": {"Ip": "192.168.90.20", "Name": "others"}}
+    hypervisor.found["network"]["back"]["Hosts"].update(others)
     hypervisor.deaf_to = {"release 192.168.90.10 in the network back"}
     with pytest.raises(
         Failed, match=r"left: the reservation of 192\.168\.90\.10 in the network back of the machine web"
     ):
-        change(Machines(hypervisor), machines(machines=[{"name": "web", "state": "absent"}]))
+        change(Machines(hypervisor), gone)
+    hypervisor.deaf_to = set()
+    result, _warned = change(Machines(hypervisor), gone)
+    assert result["plan"] == ["- machine/web   requested"] and result["steps"] == [
+        "release 192.168.90.10 in the network back"
+    ]
+    assert hypervisor.found["network"]["back"]["Hosts"] == others
 
 
 def test_running_again_removes_what_was_left(hypervisor: FakeHypervisor) -> None:
