@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .._converge.desired import quote
-from .markup import parse, root_of
+from .capabilities import Capabilities, read
 
 NATIVE = "native"
 
@@ -167,11 +167,11 @@ def driver_of(uri: str, capabilities: str = "") -> Driver:
     """Return the driver behind a URI; the hypervisor's capabilities say which ways to run a guest it has."""
     parts = urlsplit(uri)
     scheme = parts.scheme.partition("+")[0]
-    offered = _offered(capabilities)
+    known = read(capabilities)
     if scheme == "qemu":
         driver = {"/system": QEMU_SYSTEM, "/session": QEMU_SESSION}.get(parts.path)
         if driver is not None:
-            return _with(HVF if "hvf" in {kind for _arch, kind in offered} else driver, offered)
+            return _with(HVF if "hvf" in known.kinds() else driver, known)
     elif scheme in ("vbox", "hyperv", "test"):
         return DRIVERS[scheme]
     raise ValueError(
@@ -180,22 +180,11 @@ def driver_of(uri: str, capabilities: str = "") -> Driver:
     )
 
 
-def _offered(capabilities: str) -> list[tuple[str, str]]:
-    """Return pairs of architecture and domain type."""
-    if not capabilities:
-        return []
-    guests = [guest.find("arch") for guest in root_of(parse(capabilities)).children("guest")]
-    return [
-        (arch.get("name"), kind.get("type")) for arch in guests if arch is not None for kind in arch.children("domain")
-    ]
-
-
-def _with(driver: Driver, offered: list[tuple[str, str]]) -> Driver:
-    if not offered:
+def _with(driver: Driver, known: Capabilities) -> Driver:
+    if not known.offers:
         return driver
-    kinds = {kind for _arch, kind in offered}
-    accels = tuple((accel, kind) for accel, kind in driver.accels if kind in kinds)
-    return replace(driver, accels=accels, offers=tuple(offered))
+    accels = tuple((accel, kind) for accel, kind in driver.accels if kind in known.kinds())
+    return replace(driver, accels=accels, offers=known.offers)
 
 
 # --- What is refused ---------------------------------------------------------------------------------------------------

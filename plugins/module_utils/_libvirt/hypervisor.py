@@ -8,7 +8,6 @@ What changes something goes through ``change``, so that it can be counted, and b
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from .._converge.errors import EngineError, EngineLost, MissingLibrary, SlipwayError
-from . import address, sources, xml
+from . import address, capabilities, sources, xml
 
 REFRESHING = 5.0  # seconds in which libvirt has looked through a pool
 PATIENCE = 30.0  # seconds for a daemon that was there to come back
@@ -132,23 +131,12 @@ class Hypervisor:
     @cached_property
     def host(self) -> str:
         """What tells this host from every other one."""
-        found = re.search(r"<uuid>([^<]+)</uuid>", self.capabilities)
-        return found[1] if found else self.read(lambda: self.connection.getHostname())
+        return capabilities.read(self.capabilities).host or self.read(lambda: self.connection.getHostname())
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What new machines are made with where nothing was said: arch, machine_type, accelerator, and why that one."""
-        found = re.search(r"<host>.*?<cpu>.*?<arch>([^<]+)</arch>", self.capabilities, re.DOTALL)
-        arch = found[1] if found else "x86_64"
-        guest = re.search(rf"<arch name=.{arch}.>.*?</arch>", self.capabilities, re.DOTALL)
-        kinds = re.findall(r"<domain type='([^']+)'", guest[0] if guest else self.capabilities)
-        accelerator, why = _accelerator(kinds, arch, self.uri)
-        return {
-            "arch": arch,
-            "machine_type": {"x86_64": "q35", "aarch64": "virt"}.get(arch, ""),
-            "accelerator": accelerator,
-            "accelerator_reason": why,
-        }
+        """What new machines are made with where nothing was said, see capabilities."""
+        return capabilities.defaults(capabilities.read(self.capabilities), self.uri)
 
     def machines(self) -> list[dict[str, Any]]:
         """Documents of all machines, with State, Autostart and, of those that run, what they run with (Live)."""
@@ -195,13 +183,9 @@ class Hypervisor:
         """Directories of all active pools that have one, by name."""
         found = {}
         for item in self._list("listAllStoragePools"):
-            path = self._if_there(
-                lambda item=item: (
-                    re.search(r"<target>\s*<path>([^<]+)</path>", item.XMLDesc()) if item.isActive() else None
-                )
-            )
+            path = self._if_there(lambda item=item: xml.pool_path(item.XMLDesc()) if item.isActive() else "")
             if path:
-                found[item.name()] = path[1]
+                found[item.name()] = path
         return found
 
     def volumes(self) -> dict[str, dict[str, Any]]:
@@ -370,27 +354,6 @@ def _abort(stream: Any) -> None:
 def _words(error: Any) -> str:
     """What libvirt says, on one line and without its function names."""
     return " ".join((error.get_error_message() or str(error)).split())
-
-
-def _accelerator(kinds: list[str], arch: str, uri: str) -> tuple[str, str]:
-    """(domain type, why). Where the processor lacks what KVM needs, KVM may answer and yet start nothing."""
-    for kind in ("vbox", "hyperv", "test", "hvf"):
-        if kind in kinds:
-            return kind, "it is what this hypervisor has"
-    if "kvm" not in kinds:
-        return "qemu", "this host has no KVM, so machines are emulated, which is some ten times slower"
-    if arch == "x86_64" and "://" in uri and not re.search(r"://[^/]+@?[^/]*/", uri):
-        try:
-            with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-                flags = set(re.findall(r"\b(?:vmx|svm)\b", file.read()))
-        except OSError:
-            return "kvm", "this host has KVM"
-        if not flags:
-            return (
-                "qemu",
-                "KVM is there, but the processor has neither vmx nor svm, so machines are emulated, which is some ten times slower",
-            )
-    return "kvm", "this host has KVM"
 
 
 __all__ = ["Hypervisor", "SlipwayError", "library"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .xml_device import controller_xml, disk_xml, free_target, interface_xml, root_xml, seed_xml
 from .xml_domain import NAMESPACE, alias_of, devices, document, family
-from .xml_host import host_xml, network_document, network_xml, pool_xml, volume_document, volume_xml
+from .xml_host import host_xml, network_document, network_xml, pool_path, pool_xml, volume_document, volume_xml
 from .xml_patch import KEYS, patch
 from .xml_render import SPARE_PORTS, render
 
@@ -29,6 +29,7 @@ __all__ = [
     "network_document",
     "network_xml",
     "patch",
+    "pool_path",
     "pool_xml",
     "render",
     "root_xml",

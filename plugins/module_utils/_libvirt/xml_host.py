@@ -52,6 +52,11 @@ def pool_xml(name: str, path: str) -> str:
     return _text(Element("pool", {"type": "dir"}, Element("name", None, name), target))
 
 
+def pool_path(text: str) -> str:
+    """Read from a pool's XML where its volumes are; empty when they are in no directory."""
+    return root_of(parse(text)).said("target/path")
+
+
 def network_xml(wanted: Mapping[str, Any]) -> str:
     """Write a document as a network."""
     network = Element("network", None, Element("name", None, wanted["Name"]))
