@@ -143,7 +143,7 @@ class Hypervisor:
         flags = self.libvirt.VIR_DOMAIN_XML_INACTIVE | self.libvirt.VIR_DOMAIN_XML_SECURE
         found = []
         for domain in self.read(lambda: self.connection.listAllDomains()):
-            raw = self._if_there(lambda domain=domain: self._machine(domain, flags))
+            raw = self.if_there(lambda domain=domain: self._machine(domain, flags))
             if raw is not None:
                 found.append(raw)
         return found
@@ -160,7 +160,7 @@ class Hypervisor:
         """Documents of all networks, with Active and Autostart."""
         found = []
         for item in self._list("listAllNetworks"):
-            raw = self._if_there(
+            raw = self.if_there(
                 lambda item=item: {
                     **xml.network_document(self._defined(item)),
                     "Active": bool(item.isActive()),
@@ -183,7 +183,7 @@ class Hypervisor:
         """Directories of all active pools that have one, by name."""
         found = {}
         for item in self._list("listAllStoragePools"):
-            path = self._if_there(lambda item=item: xml.pool_path(item.XMLDesc()) if item.isActive() else "")
+            path = self.if_there(lambda item=item: xml.pool_path(item.XMLDesc()) if item.isActive() else "")
             if path:
                 found[item.name()] = path
         return found
@@ -192,8 +192,8 @@ class Hypervisor:
         """Documents of all volumes in active pools, by path."""
         found = {}
         for pool in self._list("listAllStoragePools"):
-            for volume in self._if_there(lambda pool=pool: pool.listAllVolumes() if pool.isActive() else []) or ():
-                raw = self._if_there(lambda volume=volume: xml.volume_document(volume.XMLDesc()))
+            for volume in self.if_there(lambda pool=pool: pool.listAllVolumes() if pool.isActive() else []) or ():
+                raw = self.if_there(lambda volume=volume: xml.volume_document(volume.XMLDesc()))
                 if raw is not None:
                     found[raw["Path"]] = raw
         return found
@@ -206,10 +206,10 @@ class Hypervisor:
             if isinstance(error, EngineLost):
                 raise
 
-    def _if_there(self, function: Callable[[], Any]) -> Any:
-        """The answer, or None when its object has gone meanwhile."""
+    def if_there(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The answer to a call that changes nothing, or None when its object is not there, or no more."""
         try:
-            return self.read(function)
+            return self.read(function, *arguments)
         except EngineError as error:
             if error.status != MISSING:
                 raise
@@ -219,18 +219,33 @@ class Hypervisor:
 
     def domain(self, name: str) -> Any:
         """A domain by name or UUID; EngineError with status 404 when there is none."""
+        return self.read(self._domain, name)
+
+    def find_domain(self, name: str) -> Any:
+        """A domain by name or UUID, None when there is none."""
+        return self.if_there(self._domain, name)
+
+    def _domain(self, name: str) -> Any:
         by_uuid = len(name) == 36 and name.count("-") == 4
-        return self.read(
-            lambda: self.connection.lookupByUUIDString(name) if by_uuid else self.connection.lookupByName(name)
-        )
+        return self.connection.lookupByUUIDString(name) if by_uuid else self.connection.lookupByName(name)
 
     def network(self, name: str) -> Any:
-        """A network by name."""
-        return self.read(lambda: self.connection.networkLookupByName(name))
+        """A network by name; EngineError with status 404 when there is none."""
+        return self.read(self._network, name)
+
+    def find_network(self, name: str) -> Any:
+        """A network by name, None when there is none."""
+        return self.if_there(self._network, name)
+
+    def _network(self, name: str) -> Any:
+        return self.connection.networkLookupByName(name)
 
     def pool_of(self, path: str) -> Any:
-        """The pool whose directory holds this path."""
-        return self.read(lambda: self.connection.storagePoolLookupByTargetPath(os.path.dirname(path)))
+        """The pool whose directory holds this path; EngineError with status 404 when there is none."""
+        return self.read(self._pool, path)
+
+    def _pool(self, path: str) -> Any:
+        return self.connection.storagePoolLookupByTargetPath(os.path.dirname(path))
 
     def volume(self, path: str) -> Any:
         """A volume by its path, None when there is none; the pool is looked through again before that is said.
@@ -238,19 +253,14 @@ class Hypervisor:
         libvirt looks through a pool by itself when an upload ends, and then knows not all of its volumes for a moment. A file that
         is there is a volume, so it is asked for until it is found.
         """
-        try:
-            pool = self.pool_of(path)
-        except EngineError as error:
-            if error.status == MISSING:
-                return None
-            raise
+        pool = self.if_there(self._pool, path)
+        if pool is None:
+            return None
         name, deadline, refreshed = os.path.basename(path), time.monotonic() + REFRESHING, False
         while True:
-            try:
-                return self.read(lambda: pool.storageVolLookupByName(name))
-            except EngineError as error:
-                if error.status != MISSING:
-                    raise
+            volume = self.if_there(pool.storageVolLookupByName, name)
+            if volume is not None:
+                return volume
             if refreshed and (time.monotonic() > deadline or not os.path.exists(path)):
                 return None
             self.refresh(pool)
