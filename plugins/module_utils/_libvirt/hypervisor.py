@@ -140,19 +140,26 @@ class Hypervisor:
 
     def machines(self) -> list[dict[str, Any]]:
         """Documents of all machines, with State, Autostart and, of those that run, what they run with (Live)."""
-        flags = self.libvirt.VIR_DOMAIN_XML_INACTIVE | self.libvirt.VIR_DOMAIN_XML_SECURE
         found = []
         for domain in self.read(lambda: self.connection.listAllDomains()):
-            raw = self.if_there(lambda domain=domain: self._machine(domain, flags))
+            raw = self.if_there(self._machine, domain)
             if raw is not None:
                 found.append(raw)
         return found
 
-    def _machine(self, domain: Any, flags: int) -> dict[str, Any]:
+    def definition(self, domain: Any) -> str:
+        """The XML of a domain as it counts from its next start on, with what is secret in it."""
+        return self.read(self._definition, domain)
+
+    def _definition(self, domain: Any) -> str:
+        return domain.XMLDesc(self.libvirt.VIR_DOMAIN_XML_INACTIVE | self.libvirt.VIR_DOMAIN_XML_SECURE)
+
+    def _machine(self, domain: Any) -> dict[str, Any]:
         state, reason = domain.state()[:2]
-        raw = xml.document(domain.XMLDesc(flags if domain.isPersistent() else 0))
+        lasts = domain.isPersistent()
+        raw = xml.document(self._definition(domain) if lasts else domain.XMLDesc(0))
         raw["State"], raw["Reason"] = state, reason
-        raw["Autostart"] = bool(domain.autostart()) if domain.isPersistent() else False
+        raw["Autostart"] = bool(domain.autostart()) if lasts else False
         raw["Live"] = xml.document(domain.XMLDesc(0)) if domain.isActive() else {}
         return raw
 
