@@ -124,10 +124,10 @@ def _reference(option: Option, desired: str, current: str, observed: Observed, w
 def unclaimed(resource: Resource, observed: Observed) -> Iterator[tuple[Option, Any]]:
     """Fields of our object that were changed on the living object and that nothing declares.
 
-    An update in place cannot always rewrite the label that names what is managed, so a limit that was added in place and
-    then dropped looks like one that somebody else set. It is left alone, and said.
+    Where an update cannot rewrite the label that names what is managed, a limit that was added in place and then dropped
+    looks like one that somebody else set. It is left alone, and said.
     """
-    if not observed.ours or observed.managed is None or resource.kind.updates:
+    if not observed.ours or observed.managed is None or resource.kind.relabels:
         return
     for option in resource.kind.fields:
         if (

@@ -78,6 +78,7 @@ class Kind:
     """A kind of resource.
 
     - ``labels``: the path of the labels in the create document; ownership is written there. Empty: it can carry none.
+    - ``relabels``: the labels of an object that is there are rewritten when what is managed of it changes.
     - ``naming``: the canonical spelling of a name (of an image reference).
     - ``must``: options without which no object can be created.
     - ``needs(spec)`` yields the Needs of one object.
@@ -108,6 +109,7 @@ class Kind:
     replace: Replace = Replace.BESIDE
     runs: bool = False
     labels: str = ""
+    relabels: bool = False
     naming: Callable[[str], str] = same
     must: tuple[str, ...] = ()
     needs: Callable[[Mapping], Iterable[Need]] = _nothing

@@ -130,6 +130,7 @@ KIND = Kind(
     disposable=True,
     runs=True,
     labels="Labels",
+    relabels=True,
     must=("memory",),
     needs=_needs,
     check=_check,
