@@ -7,13 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ._converge.desired import read_options
 from ._converge.option import Option, dig
 from ._converge.ownership import PROJECT
 from ._docker import connection, describe
 from ._docker.engine import Engine, path
 from ._docker.session import address
 from ._docker.snapshot import parallel
-from ._module import SlipwayModule, read_params, run
+from ._module import SlipwayModule, run
 
 NAME = Option("name", "str")
 OF_PROJECT = Option("project", "str")
@@ -59,7 +60,7 @@ def _read(kind: str, options: Sequence[Option], listing: Listing) -> None:
     plural = kind + "s"
 
     def work(module: SlipwayModule) -> None:
-        params = read_params((*options, *connection.OPTIONS), module.given())
+        params = read_options((*options, *connection.OPTIONS), module.given())
         with Engine(address(module.given())) as engine:
 
             def inspect(name: str) -> Any:

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+from ._converge.desired import read_options
 from ._converge.errors import SpecError
 from ._converge.option import Option
 from ._libvirt import info
 from ._libvirt.session import CONNECTION, LIBVIRT
-from ._module import SlipwayModule, read_params, run
+from ._module import SlipwayModule, run
 
 MACHINES = (Option("name", "str"), Option("project", "str"), Option("console_lines", "int", default=0))
 MOST_LINES = 10000
@@ -17,7 +18,7 @@ MOST_LINES = 10000
 def machines() -> None:
     """The main() of machine_info."""
     options = (*MACHINES, *CONNECTION)
-    run(options, lambda module: _read(module, read_params(options, module.given())))
+    run(options, lambda module: _read(module, read_options(options, module.given())))
 
 
 def _read(module: SlipwayModule, params: dict) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from . import _archive  # noqa: F401 - before the others, which it makes faster
-from ._converge.desired import Mistakes, convert_options
 from ._converge.errors import EngineError, MissingLibrary, SlipwayError, SpecError
 from ._converge.journal import UNDONE
 from ._converge.kind import Kind
@@ -90,15 +89,6 @@ def run(options: Sequence[Option], work: Callable[[SlipwayModule], None]) -> Non
         module.fail(
             f"this is a bug in slipway.docker ({type(error).__name__} at {place}: {error}); please report it with the task"
         )
-
-
-def read_params(options: Sequence[Option], params: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a read-only module, as their rows have them."""
-    mistakes = Mistakes()
-    values = convert_options(options, params, "", mistakes)
-    if mistakes:
-        raise SpecError(mistakes.lines)
-    return values
 
 
 def converge(module: SlipwayModule, provider: Provider, task: Task) -> None:

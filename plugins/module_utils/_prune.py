@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+from ._converge.desired import read_options
 from ._converge.plan import Policy
 from ._converge.provider import Task
 from ._docker import connection, prune
 from ._docker.engine import Engine
 from ._docker.session import EngineSession, address
-from ._module import SlipwayModule, Told, carry_out, foretold, read_params, run
+from ._module import SlipwayModule, Told, carry_out, foretold, run
 
 OPTIONS = (*prune.OPTIONS, *connection.OPTIONS)
 
@@ -22,7 +23,7 @@ def main() -> None:
 
 
 def _prune(module: SlipwayModule) -> None:
-    asked = read_params(OPTIONS, module.given())
+    asked = read_options(OPTIONS, module.given())
     task = Task([], Policy(project=asked.get("project") or "default"), asked, [])
     told = Told()
     with EngineSession(Engine(address(module.given()))) as session:

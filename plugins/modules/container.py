@@ -113,11 +113,12 @@ resources:
   type: dict
 """
 
+from ansible_collections.slipway.docker.plugins.module_utils._converge import task
 from ansible_collections.slipway.docker.plugins.module_utils._docker import container, spec
 from ansible_collections.slipway.docker.plugins.module_utils._docker.session import DOCKER
 from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
 
-OPTIONS = (spec.PROJECT, spec.ADOPT, *spec.RUN, *spec.GUARD)
+OPTIONS = (task.PROJECT, task.ADOPT, *spec.RUN, *task.GUARD)
 
 
 def main() -> None:

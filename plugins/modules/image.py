@@ -107,14 +107,15 @@ resources:
   type: dict
 """
 
-from ansible_collections.slipway.docker.plugins.module_utils._docker import image, spec
+from ansible_collections.slipway.docker.plugins.module_utils._converge import task
+from ansible_collections.slipway.docker.plugins.module_utils._docker import image
 from ansible_collections.slipway.docker.plugins.module_utils._docker.session import DOCKER
 from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
 
 
 def main() -> None:
     """Converge one image."""
-    converge_one(DOCKER, image.KIND, spec.GUARD)
+    converge_one(DOCKER, image.KIND, task.GUARD)
 
 
 if __name__ == "__main__":

@@ -93,11 +93,12 @@ resources:
   type: dict
 """
 
+from ansible_collections.slipway.docker.plugins.module_utils._converge import task
 from ansible_collections.slipway.docker.plugins.module_utils._libvirt import image, spec
 from ansible_collections.slipway.docker.plugins.module_utils._libvirt.session import LIBVIRT
 from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
 
-OPTIONS = (*spec.POOL, *spec.RUN, *spec.GUARD)
+OPTIONS = (*spec.POOL, *spec.RUN, *task.GUARD)
 
 
 def main() -> None:

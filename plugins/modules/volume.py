@@ -102,12 +102,13 @@ resources:
   type: dict
 """
 
+from ansible_collections.slipway.docker.plugins.module_utils._converge import task
 from ansible_collections.slipway.docker.plugins.module_utils._converge.option import Option
-from ansible_collections.slipway.docker.plugins.module_utils._docker import spec, volume
+from ansible_collections.slipway.docker.plugins.module_utils._docker import volume
 from ansible_collections.slipway.docker.plugins.module_utils._docker.session import DOCKER
 from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
 
-OPTIONS = (spec.PROJECT, spec.ADOPT, *spec.GUARD, Option("destroy", "bool", default=False))
+OPTIONS = (task.PROJECT, task.ADOPT, *task.GUARD, Option("destroy", "bool", default=False))
 
 
 def main() -> None:

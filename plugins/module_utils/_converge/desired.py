@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .errors import SpecError
 from .graph import find_cycle
 from .kind import Kind
 from .option import Option
@@ -66,6 +67,11 @@ class Mistakes:
 
     def __bool__(self) -> bool:
         return bool(self.lines)
+
+    def refuse(self) -> None:
+        """Raise SpecError with all of them, when there are any."""
+        if self.lines:
+            raise SpecError(self.lines)
 
 
 def join(place: str, name: str) -> str:
@@ -141,6 +147,15 @@ def convert_options(
             elif option.default is not None and option.name not in spec:
                 spec[option.name] = option.default
     return spec
+
+
+def read_options(options: Sequence[Option], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of these rows among a task's options; raise SpecError with every mistake."""
+    mistakes = Mistakes()
+    names = {name for option in options for name in (option.name, *option.aliases)}
+    values = convert_options(options, {key: value for key, value in params.items() if key in names}, "", mistakes)
+    mistakes.refuse()
+    return values
 
 
 def _singular(place: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from .._converge.action import Phase
 from .._converge.desired import Mistakes, Resource, join, quote
-from .._converge.errors import EngineError, SpecError
+from .._converge.errors import EngineError
 from .._converge.observed import World
 from .._converge.option import dig
 from .._converge.ownership import owner_of
@@ -64,8 +64,7 @@ def check(engine: Engine, plan: Plan, desired: Sequence[Resource], world: World)
             _check_engine(resource, about, mistakes)
     _check_names(plan, desired, world, mistakes)
     _check_pulls(engine, plan, desired, mistakes)
-    if mistakes:
-        raise SpecError(mistakes.lines)
+    mistakes.refuse()
 
 
 def _check_ports(resource: Resource, stopped: set[str], world: World, mistakes: Mistakes) -> None:

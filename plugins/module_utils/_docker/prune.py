@@ -20,11 +20,11 @@ from .._converge.observed import Observed, World
 from .._converge.option import Option
 from .._converge.ownership import KEY, PROJECT, is_ours, owner_of
 from .._converge.plan import ASIDE, BESIDE, Plan, Policy, plan
+from .._converge.task import GUARD
 from . import container, image, network, secret_files, values, volume
 from .engine import Engine, path
 from .secret_store import left_behind
 from .snapshot import Listed, observe_container, parallel, resolve
-from .spec import GUARD
 
 OPTIONS = (
     Option("project", "str"),

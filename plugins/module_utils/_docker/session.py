@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .._converge.desired import Mistakes, convert_options
-from .._converge.errors import SpecError
+from .._converge.desired import read_options
 from .._converge.observed import World
 from .._converge.plan import Plan, plan
 from .._converge.provider import Provider, Session, Task
@@ -62,14 +61,7 @@ class EngineSession(Session):
 
 def address(params: Mapping[str, Any]) -> connection.Address:
     """The engine's address from a task's options."""
-    mistakes = Mistakes()
-    rows = {name: option for option in connection.OPTIONS for name in (option.name, *option.aliases)}
-    values = convert_options(
-        connection.OPTIONS, {key: value for key, value in params.items() if key in rows}, "", mistakes
-    )
-    if mistakes:
-        raise SpecError(mistakes.lines)
-    return connection.resolve(values)
+    return connection.resolve(read_options(connection.OPTIONS, params))
 
 
 DOCKER = Provider(

@@ -7,23 +7,19 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import replace
 from typing import Any
 
-from .._converge.desired import Mistakes, Resource, convert_options, join, quote, read, read_all
-from .._converge.errors import SpecError
+from .._converge import task
+from .._converge.desired import Mistakes, Resource, join, quote, read, read_all
 from .._converge.kind import Kind
 from .._converge.option import Option
-from .._converge.plan import ASIDE, BESIDE, ON_FAILURE, ORDERS, START_FIRST, Policy
+from .._converge.plan import ASIDE, BESIDE, ORDERS, START_FIRST
 from .._converge.provider import Task
 from . import container, image, network, secret_files, values, volume
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (image.KIND, network.KIND, volume.KIND, container.KIND)}
 LISTS: Mapping[str, Kind] = {kind.plural: kind for kind in KINDS.values()}
 
-PROJECT = Option("project", "str", default="default")
-ADOPT = Option("adopt", choices=("unowned", "any", "never"), default="unowned")
-GUARD = (Option("plan_id", "str"), Option("lock_timeout", "float", default=300.0))
 UPDATE_CONFIG = (
     Option("parallelism", "int", default=0),
     Option("order", choices=ORDERS, default="stop-first"),
@@ -32,22 +28,22 @@ UPDATE_CONFIG = (
 RUN = (
     Option("default_host_ip", "str"),
     Option("secrets_dir", "path", default=secret_files.DIRECTORY),
-    Option("on_failure", choices=ON_FAILURE, default="rollback"),
+    task.FAILURE,
     Option("update_config", "dict", suboptions=UPDATE_CONFIG),
-    Option("parallelism", "int", default=8),
+    task.PARALLELISM,
     Option("min_healthy_time", "float", default=3.0),
     Option("deadline", "float", default=300.0),
 )
 DESTROY = (Option("volumes", "list"), Option("images", "list"))
 
 TASK = (
-    PROJECT,
-    Option("state", choices=("present", "absent"), default="present"),
-    Option("orphans", choices=("report", "remove", "ignore"), default="report"),
-    ADOPT,
+    task.PROJECT,
+    task.STATE,
+    task.ORPHANS,
+    task.ADOPT,
     Option("destroy", "dict", suboptions=DESTROY),
     *RUN,
-    *GUARD,
+    *task.GUARD,
     *(Option(plural, "list", elements="dict", suboptions=kind.options) for plural, kind in LISTS.items()),
 )
 
@@ -55,10 +51,7 @@ TASK = (
 def read_lists(params: Mapping[str, Any], connection: Sequence[Option]) -> Task:
     """Read the options of the module containers; raise SpecError with every mistake."""
     mistakes = Mistakes()
-    shallow = tuple(
-        replace(option, suboptions=(), elements="raw") if option.name in LISTS else option for option in TASK
-    )
-    spec = convert_options((*shallow, *connection), params, "", mistakes)
+    spec = task.read_all_but(LISTS, (*TASK, *connection), params, mistakes)
     lists = {
         plural: [
             _prepared(kind, item, f"{plural}[{index}]", spec, mistakes)
@@ -73,14 +66,8 @@ def read_lists(params: Mapping[str, Any], connection: Sequence[Option]) -> Task:
 def read_one(kind: Kind, own: Sequence[Option], params: Mapping[str, Any], connection: Sequence[Option]) -> Task:
     """Read the options of a module for one object; raise SpecError with every mistake."""
     mistakes = Mistakes()
-    mine = {name for option in kind.options for name in (option.name, *option.aliases)}
-    spec = convert_options(
-        (*own, *connection), {key: value for key, value in params.items() if key not in mine}, "", mistakes
-    )
-    prepared = _prepared(
-        kind, {key: value for key, value in params.items() if key in mine and value is not None}, "", spec, mistakes
-    )
-    resource = read(kind, prepared, "", mistakes)
+    spec, given = task.read_own(kind, (*own, *connection), params, mistakes)
+    resource = read(kind, _prepared(kind, given, "", spec, mistakes), "", mistakes)
     return _task({**spec, "orphans": "ignore"}, [resource] if resource else [], mistakes)
 
 
@@ -88,8 +75,7 @@ def _task(spec: Mapping[str, Any], resources: list[Resource], mistakes: Mistakes
     update = spec.get("update_config") or {}
     _check_together(resources, update.get("order") == START_FIRST, mistakes)
     _check_run(spec, mistakes)
-    if mistakes:
-        raise SpecError(mistakes.lines)
+    mistakes.refuse()
     directory = spec.get("secrets_dir") or secret_files.DIRECTORY
     resources = [secret_files.placed(resource, directory) for resource in resources]
     resources += _implied_images(resources)
@@ -99,11 +85,8 @@ def _task(spec: Mapping[str, Any], resources: list[Resource], mistakes: Mistakes
         named |= {("image", values.reference(name)) for name in destroy.get("images") or ()}
     else:
         named = {resource.key for resource in resources} if destroy else set()
-    policy = Policy(
-        project=spec.get("project") or "default",
-        absent=spec.get("state") == "absent",
-        orphans=spec.get("orphans") or "ignore",
-        adopt=spec.get("adopt") or "unowned",
+    policy = task.policy(
+        spec,
         destroy=frozenset(named),
         watch=spec.get("min_healthy_time") or 0.0,
         deadline=spec.get("deadline") or 300.0,
@@ -114,17 +97,11 @@ def _task(spec: Mapping[str, Any], resources: list[Resource], mistakes: Mistakes
 
 
 def _check_run(spec: Mapping[str, Any], mistakes: Mistakes) -> None:
-    if spec.get("parallelism") is not None and not 1 <= spec["parallelism"] <= 64:
-        mistakes.add("parallelism", f"{spec['parallelism']} is not a number from 1 to 64")
-    for name in ("min_healthy_time", "deadline", "lock_timeout"):
-        if spec.get(name) is not None and spec[name] < 0:
-            mistakes.add(name, f"{spec[name]:g} is less than 0 seconds")
+    task.check(spec, mistakes)
     for name in ("parallelism", "max_failures"):
         value = (spec.get("update_config") or {}).get(name)
         if value is not None and value < 0:
             mistakes.add(f"update_config.{name}", f"{value} is less than 0; write 0 or more")
-    if not spec.get("project", "default"):
-        mistakes.add("project", "is empty; give the name by which these objects are known as yours")
     destroy = spec.get("destroy")
     for name in (destroy.get("images") or ()) if isinstance(destroy, Mapping) else ():
         try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from .._converge.action import Action
 from .._converge.desired import Mistakes, join, quote
-from .._converge.errors import EngineError, SpecError
+from .._converge.errors import EngineError
 from .._converge.observed import World
 from .._converge.plan import Plan
 from .._converge.provider import Task
@@ -31,8 +31,7 @@ def refuse(driver: drivers.Driver, task: Task) -> None:
             found = drivers.refuse_image(driver)
         for option, sentence in found:
             mistakes.add(join(resource.place, option) if option else resource.place, sentence)
-    if mistakes:
-        raise SpecError(mistakes.lines)
+    mistakes.refuse()
 
 
 def notes(planned: Plan, task: Task, world: World) -> Iterator[str]:
@@ -72,8 +71,7 @@ def check(hypervisor: Hypervisor, driver: drivers.Driver, planned: Plan, task: T
         if action.verb == "define" and observed is not None:
             for option, sentence in drivers.refuse_changes(driver, observed.raw["Defined"], action.payload["changes"]):
                 mistakes.add(join(places.get(action.resource, ""), option), sentence)
-    if mistakes:
-        raise SpecError(mistakes.lines)
+    mistakes.refuse()
 
 
 def _check_source(hypervisor: Hypervisor, action: Action, place: str, mistakes: Mistakes) -> None:

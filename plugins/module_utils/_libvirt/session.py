@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from .._converge.desired import Mistakes, convert_options
+from .._converge.desired import read_options
 from .._converge.errors import SpecError
 from .._converge.observed import World
 from .._converge.option import Option
@@ -71,11 +71,7 @@ class HypervisorSession(Session):
 
 def uri(params: Mapping[str, Any]) -> str:
     """The hypervisor's address from a task's options."""
-    mistakes = Mistakes()
-    values = convert_options(CONNECTION, {key: params[key] for key in ("uri",) if key in params}, "", mistakes)
-    if mistakes:
-        raise SpecError(mistakes.lines)
-    return values["uri"]
+    return read_options(CONNECTION, params)["uri"]
 
 
 LIBVIRT = Provider(

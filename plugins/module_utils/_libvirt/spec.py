@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from .._converge import task
 from .._converge.desired import Mistakes, Resource, check_cycles, convert_options, join, quote, read, read_all
-from .._converge.errors import SpecError
 from .._converge.kind import Kind
 from .._converge.option import Option
-from .._converge.plan import FAIL, ON_FAILURE, RESTARTS, Policy
+from .._converge.plan import FAIL, RESTARTS
 from .._converge.provider import Task
 from . import disk, image, machine, network, pool
 
@@ -20,17 +20,11 @@ KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (pool.KIND, image.KIND,
 LISTS: Mapping[str, Kind] = {kind.plural: kind for kind in (image.KIND, network.KIND, machine.KIND)}
 DIRECTORY = "/var/lib/libvirt/images/slipway"
 
-PROJECT = Option("project", "str", default="default")
-ADOPT = Option("adopt", choices=("unowned", "any", "never"), default="unowned")
-GUARD = (Option("plan_id", "str"), Option("lock_timeout", "float", default=300.0))
 POOL = (Option("pool", "str", default="slipway"), Option("pool_path", "path", default=DIRECTORY))
 RESTART = Option("on_restart_required", choices=RESTARTS, default=FAIL)
-RUN = (
-    Option("on_failure", choices=ON_FAILURE, default="rollback"),
-    Option("parallelism", "int", default=8),
-)
+RUN = (task.FAILURE, task.PARALLELISM)
 DESTROY = (Option("machines", "list"), Option("disks", "list"), Option("images", "list"))
-SHARED = (PROJECT, ADOPT, *POOL, RESTART, *RUN, *GUARD)
+SHARED = (task.PROJECT, task.ADOPT, *POOL, RESTART, *RUN, *task.GUARD)
 
 # Rows of which the user says nothing, and why.
 OURS: Mapping[str, Mapping[str, str]] = {
@@ -52,8 +46,8 @@ def options_of(kind: Kind) -> tuple[Option, ...]:
 
 
 TASK = (
-    Option("state", choices=("present", "absent"), default="present"),
-    Option("orphans", choices=("report", "remove", "ignore"), default="report"),
+    task.STATE,
+    task.ORPHANS,
     Option("destroy", "dict", suboptions=DESTROY),
     *SHARED,
     *(Option(plural, "list", elements="dict", suboptions=options_of(kind)) for plural, kind in LISTS.items()),
@@ -63,10 +57,7 @@ TASK = (
 def read_lists(params: Mapping[str, Any], connection: Sequence[Option]) -> Task:
     """Read the options of the module machines; raise SpecError with every mistake."""
     mistakes = Mistakes()
-    shallow = tuple(
-        replace(option, suboptions=(), elements="raw") if option.name in LISTS else option for option in TASK
-    )
-    spec = convert_options((*shallow, *connection), params, "", mistakes)
+    spec = task.read_all_but(LISTS, (*TASK, *connection), params, mistakes)
     _check_ours(spec, mistakes)
     lists = {plural: [_prepared(kind, item, spec) for item in spec.get(plural) or ()] for plural, kind in LISTS.items()}
     resources = read_all(LISTS, lists, mistakes)
@@ -76,13 +67,8 @@ def read_lists(params: Mapping[str, Any], connection: Sequence[Option]) -> Task:
 def read_one(kind: Kind, own: Sequence[Option], params: Mapping[str, Any], connection: Sequence[Option]) -> Task:
     """Read the options of a module for one object; raise SpecError with every mistake."""
     mistakes = Mistakes()
-    mine = {name for option in kind.options for name in (option.name, *option.aliases)} - {
-        option.name for option in own
-    }
-    spec = convert_options(
-        (*own, *connection), {key: value for key, value in params.items() if key not in mine}, "", mistakes
-    )
-    given = _prepared(kind, {key: value for key, value in params.items() if key in mine and value is not None}, spec)
+    spec, given = task.read_own(kind, (*own, *connection), params, mistakes)
+    given = _prepared(kind, given, spec)
     resource = read(kind, given, "", mistakes)
     machines = [given] if kind is machine.KIND else []
     return _task({**spec, "orphans": "ignore"}, [resource] if resource else [], machines, mistakes)
@@ -114,17 +100,12 @@ def _task(spec: Mapping[str, Any], resources: list[Resource], machines: Sequence
     _check_run(spec, mistakes)
     said = {item["name"]: item for item in machines if isinstance(item, Mapping) and isinstance(item.get("name"), str)}
     _check_together(resources, mistakes)
-    if mistakes:
-        raise SpecError(mistakes.lines)
+    mistakes.refuse()
     resources = [_with_said(item, said[item.name]) if item.kind is machine.KIND else item for item in resources]
     implied = [*_implied(resources, said, spec, mistakes)]
-    if mistakes:
-        raise SpecError(mistakes.lines)
-    policy = Policy(
-        project=spec.get("project") or "default",
-        absent=spec.get("state") == "absent",
-        orphans=spec.get("orphans") or "ignore",
-        adopt=spec.get("adopt") or "unowned",
+    mistakes.refuse()
+    policy = task.policy(
+        spec,
         destroy=frozenset(_named(spec.get("destroy"), resources + implied)),
         watch=0.0,
         deadline=300.0,
@@ -194,12 +175,7 @@ def _named(destroy: Any, resources: Sequence[Resource]) -> set[tuple]:
 
 
 def _check_run(spec: Mapping[str, Any], mistakes: Mistakes) -> None:
-    if spec.get("parallelism") is not None and not 1 <= spec["parallelism"] <= 64:
-        mistakes.add("parallelism", f"{spec['parallelism']} is not a number from 1 to 64")
-    if spec.get("lock_timeout") is not None and spec["lock_timeout"] < 0:
-        mistakes.add("lock_timeout", f"{spec['lock_timeout']:g} is less than 0 seconds")
-    if not spec.get("project", "default"):
-        mistakes.add("project", "is empty; give the name by which these objects are known as yours")
+    task.check(spec, mistakes)
     if spec.get("pool_path") and not spec["pool_path"].startswith("/"):
         mistakes.add("pool_path", f"{quote(spec['pool_path'])} is not an absolute path; write {DIRECTORY}")
 

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.slipway.docker.plugins.module_utils import _info, _machine_info
+from ansible_collections.slipway.docker.plugins.module_utils._converge import task
 from ansible_collections.slipway.docker.plugins.module_utils._converge.option import argument_spec
 from ansible_collections.slipway.docker.plugins.module_utils._docker import (
     connection,
@@ -41,7 +42,7 @@ OPTIONS = {
     "container": (*container.OPTIONS, *container_module.OPTIONS),
     "network": (*network.OPTIONS, *network_module.OPTIONS),
     "volume": (*volume.OPTIONS, *volume_module.OPTIONS),
-    "image": (*image.OPTIONS, *spec.GUARD),
+    "image": (*image.OPTIONS, *task.GUARD),
     "prune": prune.OPTIONS,
     "container_info": _info.CONTAINERS,
     "network_info": _info.NETWORKS,
