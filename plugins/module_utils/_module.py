@@ -18,7 +18,8 @@ from ._converge.errors import EngineError, MissingLibrary, SlipwayError, SpecErr
 from ._converge.journal import UNDONE
 from ._converge.kind import Kind
 from ._converge.option import Option, argument_spec
-from ._converge.plan import ROLLBACK, Plan
+from ._converge.plan import Plan
+from ._converge.policy import ROLLBACK
 from ._converge.provider import Provider, Session, Task
 from ._converge.report import failure, report
 from ._converge.secret import SHORTEST, hide, mask

@@ -7,7 +7,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from ._converge.desired import read_options
-from ._converge.plan import Policy
+from ._converge.policy import Policy
 from ._converge.provider import Task
 from ._docker import connection, prune
 from ._docker.engine import Engine

@@ -14,7 +14,7 @@ from typing import Any
 from .action import Action, Phase
 from .errors import EngineError, SlipwayError
 from .journal import DONE, FAILED, STUCK, UNDONE, Entry, Journal
-from .plan import KEEP, PAUSE, ROLLBACK
+from .policy import KEEP, PAUSE, ROLLBACK
 
 Perform = Callable[[Action], Any]
 

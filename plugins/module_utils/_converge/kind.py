@@ -149,6 +149,11 @@ class Kind:
         return self.by_name[name]
 
     @property
+    def holds_data(self) -> bool:
+        """Whether something is lost with an object that nothing brings back."""
+        return self.replace is Replace.NEVER and not self.disposable
+
+    @property
     def plural(self) -> str:
         """The name of the list of such resources in a task."""
         return self.name + "s"

@@ -5,58 +5,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 from . import order
 from .action import Action, Change, Line, Phase, Reason, Symbol, show
 from .chain import Chain
 from .compare import compare, peers_match, reaches, unclaimed
-from .desired import Mistakes, Resource, join, quote
+from .desired import Resource, join, quote
 from .errors import SpecError
 from .graph import topological
 from .kind import Kind, Replace
 from .observed import Observed, World
 from .option import Option, dig
 from .ownership import labels_of
+from .policy import ASIDE, BESIDE, FAIL, RESTART, RUNNING_STATES, START_FIRST, Policy
+from .removal import Removals
 from .secret import secrets_in
-
-ASIDE = "-slipway-old"  # what a replaced object is called until the new one is well
-BESIDE = "-slipway-new"  # what its successor is called until it takes over
-
-ROLLBACK, PAUSE, KEEP = ON_FAILURE = ("rollback", "pause", "keep")
-STOP_FIRST, START_FIRST = ORDERS = ("stop-first", "start-first")
-
-RESTART, DEFER, FAIL = RESTARTS = ("restart", "defer", "fail")
-
-RUNNING_STATES = ("started", "running", "healthy", "restarted")
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What the user allows and asks for beside the resources themselves.
-
-    ``destroy``: keys (kind, name) of data that may go. ``watch``: seconds a started object must stay up;
-    ``deadline``: seconds until it must be well. ``at_once``: how many running objects may be exchanged or restarted at
-    a time, 0 for all. ``start_first``: whether the new one runs before the old one stops, unless a resource says otherwise.
-    ``restarts``: what becomes of a change in place for which a running object must be stopped.
-    """
-
-    project: str = "default"
-    absent: bool = False
-    orphans: str = "report"
-    adopt: str = "unowned"
-    destroy: frozenset = frozenset()
-    watch: float = 3.0
-    deadline: float = 300.0
-    at_once: int = 0
-    start_first: bool = False
-    restarts: str = FAIL
-
-    @property
-    def wants_orphans(self) -> bool:
-        """Whether it matters what else is the project's."""
-        return self.absent or self.orphans != "ignore"
 
 
 @dataclass(frozen=True)
@@ -85,50 +50,33 @@ def plan(desired: Sequence[Resource], world: World, policy: Policy) -> Plan:
     """Compare and decide; raise SpecError when the world forbids what is desired, before anything is touched."""
     planner = _Planner(desired, world, policy)
     planner.run()
-    if planner.mistakes:
-        raise SpecError(planner.mistakes.lines)
+    planner.mistakes.refuse()
     return planner.result()
 
 
-@dataclass
-class _Planner:
-    desired: Sequence[Resource]
-    world: World
-    policy: Policy
-    lines: list[Line] = field(default_factory=list)
-    actions: dict[str, Action] = field(default_factory=dict)
-    done: dict[tuple, tuple[str, ...]] = field(default_factory=dict)  # resource -> ids whose end others wait for
-    remade: set = field(default_factory=set)
-    leaving: set = field(default_factory=set)
-    removals: dict[str, bool] = field(default_factory=dict)  # ids of final removals -> whether the object runs
-    clearing: dict[tuple, set] = field(default_factory=dict)  # resource -> removals that free its names
-    detached: set = field(default_factory=set)  # (resource, peer) that a remade peer has let go
-    turns: list[str] = field(default_factory=list)  # last ids of the exchanges so far, for those that take turns
-    notes: list[str] = field(default_factory=list)
-    basis: set = field(default_factory=set)
-    mistakes: Mistakes = field(default_factory=Mistakes)
+class _Planner(Removals):
+    """Decides what comes, what changes, and with its ancestor what goes."""
 
     # -- the whole ---------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        self.by_key = {resource.key: resource for resource in sorted(self.desired, key=lambda item: item.key)}
         start = sorted(self.by_key, key=lambda key: (_rank(self.by_key[key].kind), key))
         edges = {key: [need.key for need in self.by_key[key].needs] for key in start}
         found = topological(edges)
-        self._leftovers()
+        self.leftovers()
         if self.policy.absent:
             for key in reversed(found):
-                self._absent(self.by_key[key])
+                self.absent(self.by_key[key])
         else:
             for key in found:
                 resource = self.by_key[key]
                 if resource.intent.get("state") == "absent":
-                    self._absent(resource)
+                    self.absent(resource)
                 elif not resource.intent.get("implicit") or resource.intent.get("pull") == "always":
                     self._present(resource)
-        self._orphans()
-        self._destroy()
-        self._check_users()
+        self.orphans()
+        self.destroy()
+        self.check_users()
         order.claims(self.actions, self.world, self.by_key)
         # What is removed waits for those that used it, however they came to be removed.
         order.removals(self.actions, self.removals)
@@ -153,7 +101,7 @@ class _Planner:
                     f"the {need.kind} {quote(need.name)} is neither declared in {need.kind}s nor on this {self.world.facts.get('called', 'engine')}; declare it, or create it first",
                 )
         observed = self.world.get(resource.key)
-        if observed is not None and not self._may_touch(resource, observed):
+        if observed is not None and not self.may_touch(resource, observed):
             return
         if resource.kind.steps:
             self._steps(resource, observed)
@@ -161,18 +109,6 @@ class _Planner:
             self._create(resource)
         else:
             self._converge(resource, observed)
-
-    def _may_touch(self, resource: Resource, observed: Observed) -> bool:
-        if observed.ours or not resource.kind.labels:
-            return True
-        if self.policy.adopt == "any" or (self.policy.adopt == "unowned" and not observed.owner):
-            return True
-        whose = f"belongs to {observed.owner}" if observed.owner else "exists and nobody owns it"
-        way_out = "adopt: any takes it over" if observed.owner else "adopt: unowned takes it over"
-        self.mistakes.add(
-            resource.place, f"the {resource.kind.name} {quote(observed.called)} {whose}; use another name, or {way_out}"
-        )
-        return False
 
     def _converge(self, resource: Resource, observed: Observed) -> None:
         changes = self._changes(resource, observed)
@@ -225,7 +161,7 @@ class _Planner:
         self._make(chain, resource, resource.name)
         if resource.kind.runs and resource.intent.get("state") in RUNNING_STATES:
             self._start(chain, resource, resource.name)
-        self._finish(chain, Line(Symbol.CREATE, resource.key, Reason.MISSING, after=resource.fields))
+        self.finish(chain, Line(Symbol.CREATE, resource.key, Reason.MISSING, after=resource.fields))
 
     def _make(self, chain: Chain, resource: Resource, name: str, observed: Observed | None = None) -> None:
         """Create an object under a name and connect it to its further peers."""
@@ -300,10 +236,10 @@ class _Planner:
         if runs and not overlaps:
             self._start(chain, resource, name)
         self.turns.append(chain.ids[-1])
-        self._remove(chain, observed, aside)
+        self.remove(chain, observed, aside)
         self.remade.add(resource.key)
-        line = Line(Symbol.REPLACE, resource.key, reason, tuple(changes), note=self._adopted(observed))
-        self._finish(chain, line)
+        line = Line(Symbol.REPLACE, resource.key, reason, tuple(changes), note=self.adopted(observed))
+        self.finish(chain, line)
 
     def _starts_first(self, resource: Resource) -> bool:
         order = resource.intent.get("update_order")
@@ -350,7 +286,7 @@ class _Planner:
         for peer, settings in reconnect:
             chain.connect(peer.kind, resource.name, peer.id, settings, peer.called)
         self.remade.add(resource.key)
-        self._finish(chain, Line(Symbol.REPLACE, resource.key, reason, tuple(changes), note=self._adopted(observed)))
+        self.finish(chain, Line(Symbol.REPLACE, resource.key, reason, tuple(changes), note=self.adopted(observed)))
 
     def _connects_itself(self, wanted: Resource, observed: Observed, peer: str) -> bool:
         """Whether what is connected to a peer changes its connection in place in this run, and so needs no one to do it."""
@@ -389,8 +325,8 @@ class _Planner:
             chain.phase = Phase.FINAL  # the first limit of its kind cannot be taken back in place
             self._update_fields(chain, resource, observed, lasting)
         if changes:
-            note = self._adopted(observed)
-            self._finish(chain, Line(Symbol.UPDATE, resource.key, changes[0].reason, tuple(changes), note=note))
+            note = self.adopted(observed)
+            self.finish(chain, Line(Symbol.UPDATE, resource.key, changes[0].reason, tuple(changes), note=note))
         else:
             self.done[resource.key] = tuple(chain.ids)  # a silent wait, when there is one
 
@@ -438,9 +374,9 @@ class _Planner:
             if step.phase is Phase.FINAL:
                 chain.step(step)
         if changes:
-            self._finish(
+            self.finish(
                 chain,
-                Line(Symbol.UPDATE, resource.key, changes[0].reason, tuple(changes), note=self._adopted(observed)),
+                Line(Symbol.UPDATE, resource.key, changes[0].reason, tuple(changes), note=self.adopted(observed)),
             )
 
     def _update_fields(self, chain: Chain, resource: Resource, observed: Observed, changes: Sequence[Change]) -> None:
@@ -519,99 +455,6 @@ class _Planner:
             return changed(observed.status, "stopped")
         return []
 
-    def _absent(self, resource: Resource) -> None:
-        observed = self.world.get(resource.key) or self.world.remains.get(resource.key)
-        if _holds_data(resource.kind) and resource.key not in self.policy.destroy and self.policy.absent:
-            return
-        if resource.kind.steps and self.policy.absent and resource.key not in self.policy.destroy:
-            return
-        if resource.key in self.done or observed is None or not self._may_touch(resource, observed):
-            return
-        self._gone(observed, Reason.REQUESTED, resource.intent)
-
-    def _gone(self, observed: Observed, reason: Reason, intent: Mapping[str, Any] | None = None) -> None:
-        if observed.key in self.leaving:
-            return
-        self.leaving.add(observed.key)
-        chain = Chain(self.actions, observed)
-        chain.phase = Phase.SWITCH
-        if observed.kind.runs and observed.running:
-            chain.stop(observed, f"stop {observed.kind.name} {observed.called}")
-        if observed.key not in self.world.remains:
-            self._remove(chain, observed, observed.called, force=bool((intent or {}).get("force")))
-        chain.phase = Phase.FINAL
-        for step in observed.kind.removing(observed):
-            chain.step(step)
-        self._finish(chain, Line(Symbol.REMOVE, observed.key, reason, before={"id": observed.id}))
-
-    def _orphans(self) -> None:
-        if self.policy.orphans != "remove" and not self.policy.absent:
-            return
-        for observed in sorted(self.world.orphans, key=lambda item: (item.kind.name, item.name)):
-            if not _holds_data(observed.kind):
-                self._gone(observed, Reason.REQUESTED if self.policy.absent else Reason.ORPHANED)
-
-    def _destroy(self) -> None:
-        """Data that the user named goes, unless it is declared and stays as it is."""
-        for key in sorted(self.policy.destroy):
-            observed = self.world.get(key) or self.world.remains.get(key)
-            if observed is None or (key in self.by_key and not self.policy.absent):
-                continue
-            if observed.owner and not observed.ours and self.policy.adopt != "any":
-                self.mistakes.add(
-                    f"destroy.{key[0]}s", f"{quote(key[1])} belongs to {observed.owner}; take it out, or say adopt: any"
-                )
-                continue
-            self._gone(observed, Reason.REQUESTED)
-
-    def _check_users(self) -> None:
-        """Nothing that a container uses, and will go on using, is taken from under it."""
-        for key in sorted(self.leaving):
-            declared = self.by_key.get(key)
-            users = self._users_after(key)
-            if users and not (declared and declared.intent.get("force")):
-                place = (
-                    declared.place
-                    if declared
-                    else f"destroy.{key[0]}s"
-                    if key in self.policy.destroy
-                    else "/".join(key)
-                )
-                self.mistakes.add(
-                    place, f"the {key[0]} {quote(key[1])} is in use by {', '.join(users)}; remove what uses it first"
-                )
-
-    def _users_after(self, key: tuple) -> list[str]:
-        """Who uses something when all that is planned is done: neither what goes or is exchanged, nor what steps off."""
-        removed = {action.target for action in self.actions.values() if action.verb == "remove"}
-        off = {
-            action.target
-            for action in self.actions.values()
-            if action.verb == "disconnect" and action.payload["peer"] == key[1]
-        }
-        gone = {item.called for item in self.world.everything if item.id in removed | off}
-        staying = set(self.world.attached.get(key, ())) - gone
-        needing = {
-            item.name
-            for item in self.by_key.values()
-            if not self.policy.absent and item.intent.get("state") != "absent" and any(n.key == key for n in item.needs)
-        }
-        return sorted(staying | needing)
-
-    def _leftovers(self) -> None:
-        for observed in sorted(self.world.leftovers, key=lambda item: item.called):
-            chain = Chain(self.actions, observed, tag=observed.called)
-            safe_copy = observed.called.endswith(ASIDE)
-            chain.phase = Phase.FINAL if safe_copy else Phase.PREPARE
-            chain.add("remove", observed.id, f"remove {observed.kind.name} {observed.called}", {"force": True})
-            if not safe_copy:
-                self.clearing.setdefault(observed.key, set()).update(chain.ids)
-            self.removals[chain.ids[-1]] = observed.kind.runs
-            key = (observed.kind.name, observed.called)
-            self.lines.append(
-                Line(Symbol.REMOVE, key, Reason.LEFTOVER, before={"id": observed.id}, actions=tuple(chain.ids))
-            )
-
     def _contested(self, resource: Resource) -> bool:
         """Whether another of its kind has what it takes by being there, so that it cannot be made before that one changes."""
         wanted = () if resource.kind.runs else set(resource.kind.wanted(resource))
@@ -646,17 +489,6 @@ class _Planner:
         for step in resource.kind.settling(resource, self.world):
             chain.step(step)
 
-    def _remove(self, chain: Chain, observed: Observed, called: str, force: bool = False) -> None:
-        chain.phase = Phase.FINAL
-        target = observed.name if observed.kind.steps else observed.id
-        chain.add(
-            "remove",
-            target,
-            f"remove {observed.kind.name} {called}",
-            {"force": force or observed.kind.runs},
-        )
-        self.removals[chain.ids[-1]] = observed.kind.runs
-
     def _steps(self, resource: Resource, observed: Observed | None) -> None:
         try:
             found = list(resource.kind.steps(resource, observed, self.world))
@@ -670,7 +502,7 @@ class _Planner:
                 self.basis.add((resource.name, str(step.payload.get("source") or "")))
                 chain.step(step)
             self.remade.add(resource.key)
-            self._finish(chain, Line(symbol, resource.key, reason, tuple(changes)))
+            self.finish(chain, Line(symbol, resource.key, reason, tuple(changes)))
 
     def _ready(self, resource: Resource, making: bool = True) -> set[str]:
         """Ids that must have ended before the object can be made (or changed)."""
@@ -690,16 +522,6 @@ class _Planner:
     def _phase_of(self, ids: Iterable[str]) -> Phase:
         return max((self.actions[item].phase for item in ids), default=Phase.PREPARE)
 
-    def _finish(self, chain: Chain, line: Line) -> None:
-        ends = [item for item in chain.ids if self.actions[item].phase is not Phase.FINAL]
-        self.done[line.resource] = (*self.done.get(line.resource, ()), *ends[-1:])
-        self.lines.append(replace(line, actions=tuple(chain.ids)))
-
-    def _adopted(self, observed: Observed) -> str:
-        if observed.ours:
-            return ""
-        return f"taken over from {observed.owner}" if observed.owner else "adopted, nobody owned it"
-
 
 def _kept(resource: Resource, observed: Observed, option: Option) -> set[str]:
     """Peers to which an object is connected as it should be."""
@@ -709,10 +531,6 @@ def _kept(resource: Resource, observed: Observed, option: Option) -> set[str]:
         for peer in current
         if peer in said and peers_match(option, {peer: said[peer]}, {peer: current[peer]}, observed)
     }
-
-
-def _holds_data(kind: Kind) -> bool:
-    return kind.replace is Replace.NEVER and not kind.disposable
 
 
 def _rank(kind: Kind) -> int:

@@ -13,7 +13,8 @@ from .desired import Resource
 from .kind import Kind
 from .observed import World
 from .option import Option
-from .plan import Plan, Policy
+from .plan import Plan
+from .policy import Policy
 
 
 @dataclass(frozen=True)

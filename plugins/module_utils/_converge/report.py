@@ -11,7 +11,8 @@ from typing import Any
 from .action import Line, show
 from .journal import DONE, FAILED, STUCK, UNDONE, Journal, seconds_of
 from .kind import Kind
-from .plan import KEEP, PAUSE, Plan
+from .plan import Plan
+from .policy import KEEP, PAUSE
 from .secret import HIDDEN
 
 EMPTY = "empty"  # the identity of a plan that does nothing

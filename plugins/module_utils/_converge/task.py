@@ -11,7 +11,7 @@ from typing import Any
 from .desired import Mistakes, convert_options
 from .kind import Kind
 from .option import Option
-from .plan import ON_FAILURE, ROLLBACK, Policy
+from .policy import ON_FAILURE, ROLLBACK, Policy
 
 PROJECT = Option("project", "str", default="default")
 STATE = Option("state", choices=("present", "absent"), default="present")

@@ -12,7 +12,7 @@ from .._converge.desired import quote
 from .._converge.kind import Kind, Need, Replace
 from .._converge.option import Option, any_order, dig
 from .._converge.ownership import without_ours
-from .._converge.plan import ORDERS
+from .._converge.policy import ORDERS
 from .._converge.secret import looks_secret
 from . import fields, held, secret_files, values
 

@@ -19,7 +19,8 @@ from .._converge.kind import Kind, Replace
 from .._converge.observed import Observed, World
 from .._converge.option import Option
 from .._converge.ownership import KEY, PROJECT, is_ours, owner_of
-from .._converge.plan import ASIDE, BESIDE, Plan, Policy, plan
+from .._converge.plan import Plan, plan
+from .._converge.policy import ASIDE, BESIDE, Policy
 from .._converge.task import GUARD
 from . import container, image, network, secret_files, values, volume
 from .engine import Engine, path

@@ -20,7 +20,7 @@ from urllib.parse import quote as escape
 from .._converge.desired import Resource, join, quote
 from .._converge.errors import SpecError
 from .._converge.option import Option, dig
-from .._converge.plan import Policy
+from .._converge.policy import Policy
 from .connection import Address
 
 DIRECTORY = "/run/slipway/secrets"

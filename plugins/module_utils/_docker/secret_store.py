@@ -12,7 +12,7 @@ from urllib.parse import unquote as unescape
 
 from .._converge.errors import EngineError, SlipwayError
 from .._converge.observed import World
-from .._converge.plan import BESIDE
+from .._converge.policy import BESIDE
 from .engine import Engine
 from .secret_files import DIRECTORY, TOKEN, Secret, part, read, tokens
 

@@ -14,7 +14,7 @@ from .._converge.kind import Kind
 from .._converge.observed import Observed, World
 from .._converge.option import dig
 from .._converge.ownership import KEY, is_ours, managed_of, owner_of
-from .._converge.plan import ASIDE, BESIDE, Policy
+from .._converge.policy import ASIDE, BESIDE, Policy
 from . import container, image, network, secret_files, values, volume
 from .engine import Engine, path
 

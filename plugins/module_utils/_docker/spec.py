@@ -13,7 +13,7 @@ from .._converge import task
 from .._converge.desired import Mistakes, Resource, join, quote, read, read_all
 from .._converge.kind import Kind
 from .._converge.option import Option
-from .._converge.plan import ASIDE, BESIDE, ORDERS, START_FIRST
+from .._converge.policy import ASIDE, BESIDE, ORDERS, START_FIRST
 from .._converge.provider import Task
 from . import container, image, network, secret_files, values, volume
 

@@ -12,7 +12,7 @@ from typing import Any
 from .._converge.desired import Resource
 from .._converge.observed import Observed, World
 from .._converge.ownership import is_ours, managed_of, owner_of
-from .._converge.plan import Policy
+from .._converge.policy import Policy
 from . import disk, image, machine, names, network, pool
 from .hypervisor import Hypervisor
 

@@ -12,7 +12,7 @@ from .._converge import task
 from .._converge.desired import Mistakes, Resource, check_cycles, convert_options, join, quote, read, read_all
 from .._converge.kind import Kind
 from .._converge.option import Option
-from .._converge.plan import FAIL, RESTARTS
+from .._converge.policy import FAIL, RESTARTS
 from .._converge.provider import Task
 from . import disk, image, machine, network, pool
 
