@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness.engine import Engine
+from harness.promises import crashed
 from harness.proxy import RecordingProxy, Rule
 from harness.run import Killed, Result
 from harness.task import Task
@@ -157,12 +158,6 @@ def debris(engine: Engine, project: str) -> list[str]:
     ]
     found += [f"image {item['Id']}" for item in engine.api("GET", "/images/json") if not item["RepoTags"]]
     return found
-
-
-def crashed(result: Result) -> bool:
-    """Whether a result shows our own inside to the user."""
-    text = f"{result.msg}{result.stderr}{result.get('exception', '')}"
-    return "Traceback" in text or "this is a bug in" in text
 
 
 def standing(engine: Engine) -> str:

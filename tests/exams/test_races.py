@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 from harness.engine import Engine, wait_for
+from harness.promises import crashed
 from harness.proxy import Call, RecordingProxy, until_called
 from harness.run import Killed, Result, Runner
 from harness.task import Task
 
 from .exam import Dice, Exam, Example
-from .faults_run import crashed, debris, standing
+from .faults_run import debris, standing
 from .scenarios import box
 
 PROJECT = "sc"

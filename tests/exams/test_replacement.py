@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 from harness.engine import Engine
+from harness.promises import crashed
 from harness.proxy import Call, RecordingProxy
 from harness.registry import Registry
 from harness.run import Result
 from harness.task import STAYS, Task
 
 from .exam import SCALE, Exam
-from .faults_run import crashed
 
 IMAGE = "slipway-test/busybox:1"
 STOP_TIMEOUT = 2  # seconds

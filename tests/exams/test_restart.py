@@ -11,12 +11,13 @@ from contextlib import contextmanager
 
 import pytest
 from harness.engine import Engine, private_engine
+from harness.promises import crashed
 from harness.proxy import Call, RecordingProxy
 from harness.run import Result, Runner
 from harness.task import Task
 
 from .exam import SCALE
-from .faults_run import crashed, debris
+from .faults_run import debris
 from .scenarios import published, remade, replaced
 
 TIMEOUT = 2.0  # seconds of each call, where the daemon is frozen

@@ -105,6 +105,8 @@ class Engine(Namespaces):
     ``socket`` and ``url`` say where it answers.
     """
 
+    failure = EngineFailed
+
     def __init__(self, name: str, options: Sequence[str] = ()) -> None:
         super().__init__(name)
         self.options = list(options)
@@ -139,18 +141,7 @@ class Engine(Namespaces):
 
     def start_daemon(self, *extra: str) -> None:
         """Start dockerd in the namespaces and wait until it answers; ``extra`` are further flags."""
-        with open(self.directory / "log", "ab") as log:
-            daemon = self.spawn([*self._daemon_command(), *extra], stdout=log, stderr=log)
-
-        def answers() -> bool:
-            if daemon.poll() is not None:
-                raise EngineFailed(f"dockerd ended: {self.log()}")
-            return self.answers()
-
-        try:
-            wait_for(answers, 30, "dockerd to answer")
-        except TimeoutError as error:
-            raise EngineFailed(f"{error}: {self.log()}") from error
+        self.serve([*self._daemon_command(), *extra], self.directory / "log", 30)
 
     def stop_daemon(self, how: str = "TERM") -> None:
         """End dockerd, gracefully or with KILL; the namespaces stay."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -19,15 +20,21 @@ from .run import Runner
 from .task import Task
 
 
+@contextmanager
+def failing_plainly() -> Iterator[None]:
+    """What cannot be started fails the test with one sentence."""
+    try:
+        yield
+    except NamespacesFailed as error:
+        pytest.fail(str(error), pytrace=False)
+
+
 @pytest.fixture(scope="session")
 def session_engine() -> Iterator[Engine]:
     """The engine of this session, with the test images; use `engine`, which is cleaned after each test."""
-    try:
-        with private_engine() as engine:
-            engine.import_test_images()
-            yield engine
-    except NamespacesFailed as error:
-        pytest.fail(str(error), pytrace=False)
+    with failing_plainly(), private_engine() as engine:
+        engine.import_test_images()
+        yield engine
 
 
 @pytest.fixture
@@ -54,12 +61,9 @@ def proxy(engine: Engine) -> Iterator[RecordingProxy]:
 @pytest.fixture(scope="session")
 def session_hypervisor() -> Iterator[Hypervisor]:
     """The hypervisor of this session, with a network and a pool; use `hypervisor`, which is cleaned after each test."""
-    try:
-        with private_hypervisor() as hypervisor:
-            hypervisor.furnish()
-            yield hypervisor
-    except NamespacesFailed as error:
-        pytest.fail(str(error), pytrace=False)
+    with failing_plainly(), private_hypervisor() as hypervisor:
+        hypervisor.furnish()
+        yield hypervisor
 
 
 @pytest.fixture
@@ -72,10 +76,8 @@ def hypervisor(session_hypervisor: Hypervisor) -> Iterator[Hypervisor]:
 @pytest.fixture(scope="session")
 def small_guest(session_hypervisor: Hypervisor) -> Image:
     """The image of the small guest, which runs from RAM, where the hypervisor may read it."""
-    try:
+    with failing_plainly():
         return image_in(session_hypervisor, "small")
-    except NamespacesFailed as error:
-        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")

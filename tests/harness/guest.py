@@ -134,19 +134,7 @@ class Guest:
     def ssh_command(self, *command: str) -> list[str]:
         """Return the command line that runs ``command`` in the guest."""
         host_key = " ".join((self.place / "host-key.pub").read_text().split()[:2])
-        options = {
-            "IdentityFile": self.place / "client",
-            "IdentitiesOnly": "yes",
-            "BatchMode": "yes",
-            "StrictHostKeyChecking": "yes",
-            "UserKnownHostsFile": "/dev/null",
-            "GlobalKnownHostsFile": "/dev/null",
-            "UpdateHostKeys": "no",
-            "KnownHostsCommand": f"/bin/echo %H {host_key}",
-            "ConnectTimeout": 30,
-        }
-        flags = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
-        return self.hypervisor.enter("ssh", "-F", "none", *flags, f"root@{self.address}", "--", *command, pid=False)
+        return ssh_command(self.hypervisor, self.place / "client", host_key, self.address, *command)
 
     def ssh(self, *command: str, check: bool = True) -> str:
         """Run a command in the guest; return its output."""
@@ -157,6 +145,23 @@ class Guest:
         self.hypervisor.virsh("destroy", self.name, check=False)
         self.hypervisor.virsh("undefine", self.name, check=False)
         shutil.rmtree(self.place, ignore_errors=True)
+
+
+def ssh_command(hypervisor: Hypervisor, identity: Path, host_key: str, address: str, *command: str) -> list[str]:
+    """Return the command line that runs ``command`` in a guest, which has this host key and no other."""
+    options = {
+        "IdentityFile": identity,
+        "IdentitiesOnly": "yes",
+        "BatchMode": "yes",
+        "StrictHostKeyChecking": "yes",
+        "UserKnownHostsFile": "/dev/null",
+        "GlobalKnownHostsFile": "/dev/null",
+        "UpdateHostKeys": "no",
+        "KnownHostsCommand": f"/bin/echo %H {host_key}",
+        "ConnectTimeout": 30,
+    }
+    flags = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
+    return hypervisor.enter("ssh", "-F", "none", *flags, f"root@{address}", "--", *command, pid=False)
 
 
 @contextmanager

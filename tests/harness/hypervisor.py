@@ -95,6 +95,8 @@ class Hypervisor(Namespaces):
     ``uri`` is where it answers, inside and outside of them; ``images`` is the directory of the pool ``default``.
     """
 
+    failure = HypervisorFailed
+
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.uri = f"qemu+unix:///system?socket={self.directory}/run/libvirt-sock"
@@ -131,18 +133,7 @@ class Hypervisor(Namespaces):
 
     def start_daemon(self) -> None:
         """Start libvirtd in the namespaces and wait until it answers."""
-        with open(self.directory / "log" / "libvirtd.log", "ab") as log:
-            daemon = self.spawn(["libvirtd", "-p", f"{self.directory}/libvirtd.pid"], stdout=log, stderr=log)
-
-        def answers() -> bool:
-            if daemon.poll() is not None:
-                raise HypervisorFailed(f"libvirtd ended: {self.log()}")
-            return self.answers()
-
-        try:
-            wait_for(answers, 60, "libvirtd to answer")
-        except TimeoutError as error:
-            raise HypervisorFailed(f"{error}: {self.log()}") from error
+        self.serve(["libvirtd", "-p", f"{self.directory}/libvirtd.pid"], self.directory / "log" / "libvirtd.log", 60)
 
     def stop_daemon(self, how: str = "TERM") -> None:
         """End libvirtd, gracefully or with KILL; guests and networks run on."""

@@ -9,13 +9,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from .guest import Image
+from .guest import Image, ssh_command
 from .hypervisor import Hypervisor
 from .namespaces import run
+from .promises import Promises
 from .run import Result, Runner
 
 
-class Machines:
+class Machines(Promises):
     """Runs modules where the guests can be reached; ``calls`` are the calls of the last run that changed something.
 
     ``pool`` is where they keep their files, in a pool that they make by themselves.
@@ -43,6 +44,8 @@ class Machines:
         """The calls of the last run that may have changed something, as text."""
         return self.record.read_text().splitlines()
 
+    mutating = calls
+
     def everything(self) -> dict[str, Any]:
         """What exists, to the last character of each definition and the time each file was written; a guest asks for its lease when it likes."""
         h = self.hypervisor
@@ -59,44 +62,19 @@ class Machines:
             "written": {str(path): path.stat().st_mtime_ns for path in files},
         }
 
-    def foretell(self, module: str, **arguments: Any) -> Result:
-        """Run in check mode and prove that it touched nothing."""
-        before = self.everything()
-        result = self(module, check=True, **arguments).ok()
-        assert not self.calls, "check mode made mutating calls"
-        assert self.everything() == before
-        return result
-
-    def change(self, module: str, **arguments: Any) -> Result:
-        """Run for real and prove the three promises: foretold, carried out as foretold, and nothing left to do."""
-        foretold = self.foretell(module, **arguments)
-        assert foretold.changed, "check mode foretold no change"
-        done = self(module, **arguments).ok()
-        assert done.changed
-        assert done["plan"] == foretold["plan"]
-        assert [action["line"] for action in done["actions"]] == foretold["plan"]
-        self.settled(module, **arguments)
-        return done
-
     def settled(self, module: str, **arguments: Any) -> Result:
-        """Run again and prove that there is nothing to do: not changed, an empty plan, nothing touched."""
+        """Nor is anything touched in another way."""
         before = self.everything()
-        again = self(module, **arguments).ok()
-        assert not again.changed, f"a further run changed something: {again.get('plan')} {again.get('diff')}"
-        assert again["plan"] == []
-        assert not self.calls, "a run without change made mutating calls"
+        again = super().settled(module, **arguments)
         assert self.everything() == before
         return again
 
     def refused(self, module: str, **arguments: Any) -> str:
-        """Run and prove that it fails before any mutating call, without a traceback; return the message."""
+        """Nor is anything touched in another way."""
         before = self.everything()
-        result = self(module, **arguments)
-        assert result.failed, f"not refused: {result}"
-        assert not self.calls, "it touched something before it refused"
+        message = super().refused(module, **arguments)
         assert self.everything() == before
-        assert not crashed(result)
-        return result.msg
+        return message
 
     def clean(self) -> None:
         """Remove what the test has made."""
@@ -126,19 +104,7 @@ class Machines:
 
     def ssh(self, address: str, host_key: str, *command: str, check: bool = True) -> str:
         """Run a command in a guest whose host key is known; return its output."""
-        options = {
-            "IdentityFile": self.key()[0],
-            "IdentitiesOnly": "yes",
-            "BatchMode": "yes",
-            "StrictHostKeyChecking": "yes",
-            "UserKnownHostsFile": "/dev/null",
-            "GlobalKnownHostsFile": "/dev/null",
-            "UpdateHostKeys": "no",
-            "KnownHostsCommand": f"/bin/echo %H {host_key}",
-            "ConnectTimeout": 30,
-        }
-        flags = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
-        line = self.hypervisor.enter("ssh", "-F", "none", *flags, f"root@{address}", "--", *command, pid=False)
+        line = ssh_command(self.hypervisor, self.key()[0], host_key, address, *command)
         return run(line, check=check)
 
 
@@ -146,9 +112,3 @@ def of(path: Path) -> dict[str, str]:
     """An image's place and checksum, as options have them."""
     done = subprocess.run(["sha256sum", str(path)], capture_output=True, text=True, check=True)
     return {"source": str(path), "checksum": "sha256:" + done.stdout.split()[0]}
-
-
-def crashed(result: Result) -> bool:
-    """Whether a result shows our own inside to the user."""
-    text = f"{result.msg}{result.stderr}{result.get('exception', '')}"
-    return "Traceback" in text or "this is a bug in" in text

@@ -72,7 +72,9 @@ def _end_with_parent() -> None:
 
 
 class Namespaces:
-    """Mounts, network, processes and a host name of their own; ``directory`` holds all that is written."""
+    """Mounts, network, processes and a host name of their own; ``directory`` holds all that is written, ``failure`` is what is raised."""
+
+    failure: type[NamespacesFailed] = NamespacesFailed
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -122,6 +124,29 @@ class Namespaces:
         )
         self._spawned.append(process)
         return process
+
+    def serve(self, command: Sequence[str], log: Path, seconds: float) -> None:
+        """Start a daemon and wait until it answers; its log says why it does not."""
+        with open(log, "ab") as file:
+            daemon = self.spawn(command, stdout=file, stderr=file)
+
+        def answers() -> bool:
+            if daemon.poll() is not None:
+                raise self.failure(f"{command[0]} ended: {self.log()}")
+            return self.answers()
+
+        try:
+            wait_for(answers, seconds, f"{command[0]} to answer")
+        except TimeoutError as error:
+            raise self.failure(f"{error}: {self.log()}") from error
+
+    def answers(self) -> bool:
+        """Say whether the daemon answers."""
+        raise NotImplementedError
+
+    def log(self, lines: int = 5) -> str:
+        """Return the last lines of the daemon's log."""
+        raise NotImplementedError
 
     def in_namespaces(self, *command: str, check: bool = True, input: str | bytes | None = None) -> str:
         """Run a command as a process in the namespaces; return its output."""

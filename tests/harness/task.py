@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from .engine import Engine
+from .promises import Promises
 from .proxy import Call, RecordingProxy
 from .run import Result, Runner
 
@@ -16,7 +17,7 @@ STAYS = ["sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait"]
 WATCHING = ("container", "containers")
 
 
-class Task:
+class Task(Promises):
     """Runs modules against the engine behind the proxy; each run has a record of its own in ``calls``."""
 
     def __init__(self, runner: Runner, proxy: RecordingProxy, engine: Engine) -> None:
@@ -42,40 +43,6 @@ class Task:
         """The calls of the last run that may have changed something, as text."""
         return [str(call) for call in self.proxy.mutating]
 
-    def foretell(self, module: str, **arguments: Any) -> Result:
-        """Run in check mode and prove that it touched nothing."""
-        before = self.engine.snapshot()
-        result = self(module, check=True, **arguments).ok()
-        assert not self.mutating, "check mode made mutating calls"
-        assert self.engine.snapshot() == before
-        return result
-
-    def change(self, module: str, **arguments: Any) -> Result:
-        """Run for real and prove the three promises: foretold, carried out as foretold, and nothing left to do.
-
-        Line for line: the plan of check mode is what the next run's actions are; then a further run makes no mutating call.
-        """
-        foretold = self.foretell(module, **arguments)
-        assert foretold.changed, "check mode foretold no change"
-        done = self(module, **arguments).ok()
-        assert done.changed
-        assert done["plan"] == foretold["plan"]
-        assert [action["line"] for action in done["actions"]] == foretold["plan"]
-        self.settled(module, **arguments)
-        return done
-
-    def settled(self, module: str, **arguments: Any) -> Result:
-        """Run again and prove that there is nothing to do: not changed, an empty plan, no mutating call."""
-        again = self(module, **arguments).ok()
-        assert not again.changed, f"a further run changed something: {again.get('plan')}"
-        assert again["plan"] == []
-        assert not self.mutating, "a run without change made mutating calls"
-        return again
-
-    def refused(self, module: str, **arguments: Any) -> str:
-        """Run and prove that it fails before any mutating call, without a traceback; return the message."""
-        result = self(module, **arguments)
-        assert result.failed, f"not refused: {result}"
-        assert not self.mutating, "it touched something before it refused"
-        assert "Traceback" not in f"{result.msg}{result.get('exception', '')}{result.stderr}"
-        return result.msg
+    def everything(self) -> Any:
+        """What exists on the engine."""
+        return self.engine.snapshot()

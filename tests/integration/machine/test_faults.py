@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from harness.machines import Machines, crashed
+from harness.machines import Machines
+from harness.promises import crashed
 from harness.run import Killed, Result
 
 KINDS = ("refused", "lost", "kill", "dropped", "killafter", "sick")
