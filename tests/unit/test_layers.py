@@ -13,7 +13,7 @@ import pytest
 
 UTILS = Path(__file__).parents[2] / "plugins" / "module_utils"
 MODULES = UTILS.parent / "modules"
-CORE, DOCKER = "_converge", "_docker"
+CORE, PROVIDERS = "_converge", ("_docker", "_libvirt")
 SOURCES = sorted(UTILS.rglob("*.py")) + sorted(MODULES.glob("*.py"))
 CONTROLLER = [
     path for kind in ("plugin_utils", "inventory", "connection") for path in sorted((UTILS.parent / kind).glob("*.py"))
@@ -36,11 +36,11 @@ def imports(path: Path) -> Iterator[str]:
 def test_arrows_point_inward(path: Path) -> None:
     place = path.relative_to(UTILS.parent).parts
     for name in imports(path):
-        if CORE in place:
-            assert not name.startswith(f"module_utils.{DOCKER}"), "the core has never heard of Docker"
-            assert not name.startswith(("module_utils._module", "ansible")), "the core has never heard of Ansible"
-        if DOCKER in place:
-            assert not name.startswith(("module_utils._module", "ansible")), "a provider has never heard of Ansible"
+        inside = next((part for part in (CORE, *PROVIDERS) if part in place), "")
+        others = tuple(f"module_utils.{provider}" for provider in PROVIDERS if provider != inside)
+        if inside:
+            assert not name.startswith(others), "the core knows no provider, and providers do not know each other"
+            assert not name.startswith(("module_utils._module", "ansible")), "neither has ever heard of Ansible"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(UTILS.parent)))
