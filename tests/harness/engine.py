@@ -28,9 +28,9 @@ from .namespaces import (
     SYSTEM_PATH,
     Namespaces,
     NamespacesFailed,
-    claim,
+    clean_after_others,
     end_holder,
-    missing_commands,
+    one_of,
     remove_directory,
     run,
     wait_for,
@@ -356,37 +356,16 @@ def clean(name: str) -> None:
 
 def clean_leftovers() -> list[str]:
     """Clean up after every earlier run that no longer lives; return the names that were found."""
-    found = []
-    for name in NAMES:
-        if not (ROOT / name).exists() and not _cgroups(name):
-            continue
-        taken = claim(name)
-        if taken is not None:
-            with taken:
-                clean(name)
-                found.append(name)
-    return found
+    return clean_after_others(NAMES, lambda name: (ROOT / name).exists() or _cgroups(name), clean)
 
 
 @contextmanager
 def private_engine(*options: str) -> Iterator[Engine]:
     """A running engine under a free name; ``options`` are further flags of dockerd."""
-    if os.geteuid() != 0:
-        raise EngineFailed("a private engine needs root")
-    packages = missing_commands(COMMANDS)
-    if packages:
-        raise EngineFailed(f"a private engine needs these packages: {' '.join(packages)}")
-    clean_leftovers()
-    for name in NAMES:
-        taken = claim(name)
-        if taken is None:
-            continue
-        with taken:
-            engine = Engine(name, options)
-            try:
-                engine.start()
-                yield engine
-            finally:
-                engine.stop()
-            return
-    raise EngineFailed(f"all {len(NAMES)} names of private engines are in use")
+    with one_of(NAMES, "engine", COMMANDS, clean_leftovers) as name:
+        engine = Engine(name, options)
+        try:
+            engine.start()
+            yield engine
+        finally:
+            engine.stop()

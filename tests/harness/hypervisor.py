@@ -21,9 +21,9 @@ from .namespaces import (
     ROOT,
     Namespaces,
     NamespacesFailed,
-    claim,
+    clean_after_others,
     end_holder,
-    missing_commands,
+    one_of,
     remove_directory,
     run,
     wait_for,
@@ -347,37 +347,16 @@ def _forward_no_more() -> None:
 
 def clean_leftovers() -> list[str]:
     """Clean up after every earlier run that no longer lives; return the names that were found."""
-    found = []
-    for name in NAMES:
-        if not (ROOT / name).exists():
-            continue
-        taken = claim(name)
-        if taken is not None:
-            with taken:
-                clean(name)
-                found.append(name)
-    return found
+    return clean_after_others(NAMES, lambda name: (ROOT / name).exists(), clean)
 
 
 @contextmanager
 def private_hypervisor(uplink: bool = False) -> Iterator[Hypervisor]:
     """A running hypervisor under a free name."""
-    if os.geteuid() != 0:
-        raise HypervisorFailed("a private hypervisor needs root")
-    packages = missing_commands(COMMANDS)
-    if packages:
-        raise HypervisorFailed(f"a private hypervisor needs these packages: {' '.join(packages)}")
-    clean_leftovers()
-    for name in NAMES:
-        taken = claim(name)
-        if taken is None:
-            continue
-        with taken:
-            hypervisor = Hypervisor(name)
-            try:
-                hypervisor.start(uplink)
-                yield hypervisor
-            finally:
-                hypervisor.stop()
-            return
-    raise HypervisorFailed(f"all {len(NAMES)} names of private hypervisors are in use")
+    with one_of(NAMES, "hypervisor", COMMANDS, clean_leftovers) as name:
+        hypervisor = Hypervisor(name)
+        try:
+            hypervisor.start(uplink)
+            yield hypervisor
+        finally:
+            hypervisor.stop()

@@ -15,8 +15,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +197,33 @@ def remove_directory(name: str) -> None:
         return not directory.exists()
 
     wait_for(removed, 15, f"{directory} to be free")
+
+
+def clean_after_others(names: Sequence[str], left: Callable[[str], Any], clean: Callable[[str], None]) -> list[str]:
+    """Clean up after every earlier run that no longer lives; return the names of which something was ``left``."""
+    found = []
+    for name in names:
+        taken = claim(name) if left(name) else None
+        if taken is not None:
+            with taken:
+                clean(name)
+                found.append(name)
+    return found
+
+
+@contextmanager
+def one_of(names: Sequence[str], what: str, commands: dict[str, str], tidy: Callable[[], Any]) -> Iterator[str]:
+    """A name that no other run has meanwhile, of which ``tidy`` leaves nothing of earlier runs; NamespacesFailed says why this machine can have no private ``what``."""
+    if os.geteuid() != 0:
+        raise NamespacesFailed(f"a private {what} needs root")
+    packages = missing_commands(commands)
+    if packages:
+        raise NamespacesFailed(f"a private {what} needs these packages: {' '.join(packages)}")
+    tidy()
+    for name in names:
+        taken = claim(name)
+        if taken is not None:
+            with taken:
+                yield name
+            return
+    raise NamespacesFailed(f"all {len(names)} names of private {what}s are in use")
