@@ -143,3 +143,25 @@ def test_an_image_goes_when_nobody_stands_on_it(machines: Machines) -> None:
     machines("machine", name="web", state="absent").ok()
     machines.change("machine_image", state="absent", **image)
     assert not list(machines.pool.glob("slipway.image.*"))
+
+
+@pytest.mark.parametrize(
+    ("call", "left"),
+    [
+        ("undefine (undefineFlags)", "the machine web"),
+        ("remove the volume (delete)", "slipway.gone.web."),
+        ("update the network (update)", "the reservation of 192.168.90.10 in the network lab of the machine web"),
+    ],
+)
+def test_what_is_there_all_the_same_is_named_and_goes_with_the_next_run(
+    machines: Machines, call: str, left: str
+) -> None:
+    gone = {"project": "gone", "networks": [LAB], "machines": [AWAY], "parallelism": 1}
+    machines("machines", **spec(machines)).ok()
+    machines("machines", **gone).ok()
+    number = machines.calls.index(call) + 1
+    machines("machines", **spec(machines)).ok()
+    failed = machines("machines", fault=f"{number} deaf", **gone)
+    assert failed.failed and "all was done, yet this is left: " in failed.msg and left in failed.msg
+    assert machines("machines", **gone).ok()["plan"] == ["- machine/web   requested"]
+    machines.settled("machines", **gone)
