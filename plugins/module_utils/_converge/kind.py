@@ -92,7 +92,7 @@ class Kind:
       who gives it up.
     - ``disposable``: removing the object itself loses nothing that its declaration does not bring back.
     - ``making(resource, world)``, ``settling(resource, world)`` and ``removing(observed)``: Steps before an object is created, once it
-      runs and is well, and after it is removed.
+      is there (of what runs: once it runs and is well), and after it is removed.
     - ``left(observed, world)``: what a later look still shows of what goes with a removed object, in words. ``born``: the path of the time at which
       an object was made, for kinds whose IDs are names.
     - ``fill(document, resource, world)``: the create document with what only the other end can say.

@@ -161,6 +161,9 @@ class _Planner(Removals):
         self._make(chain, resource, resource.name)
         if resource.kind.runs and resource.intent.get("state") in RUNNING_STATES:
             self._start(chain, resource, resource.name)
+        elif not resource.kind.runs:
+            for step in resource.kind.settling(resource, self.world):
+                chain.step(step)
         self.finish(chain, Line(Symbol.CREATE, resource.key, Reason.MISSING, after=resource.fields))
 
     def _make(self, chain: Chain, resource: Resource, name: str, observed: Observed | None = None) -> None:
