@@ -73,7 +73,7 @@ def resolve(spec: Mapping[str, Any], environ: Mapping[str, str] | None = None) -
     if not url:
         context = _context(spec.get("docker_context") or environ.get("DOCKER_CONTEXT") or "", environ)
         url = context.get("host") or DEFAULT_HOST
-    parts = _parse(url)
+    parts = parse(url)
     certs = _certificates(spec, environ, context)
     api_version = spec.get("api_version") or environ.get("DOCKER_API_VERSION") or "auto"
     _check_version(api_version)
@@ -89,7 +89,8 @@ def _check_version(text: str) -> None:
         raise SpecError([f"api_version: {quote(text)} is not an API version; write auto, or one such as 1.41"])
 
 
-def _parse(url: str) -> dict[str, Any]:
+def parse(url: str) -> dict[str, Any]:
+    """The fields of the Address of a URL; raises SpecError when there is no such address."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in SCHEMES or not rest:
         raise SpecError(

@@ -51,7 +51,9 @@ def sdk() -> Any:
     return docker
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self.path = path
@@ -66,7 +68,7 @@ class _UnixConnection(http.client.HTTPConnection):
             raise
 
 
-class _SshConnection(http.client.HTTPConnection):
+class SshConnection(http.client.HTTPConnection):
     """HTTP through `ssh HOST docker system dial-stdio`, as the CLI does it: keys, jumps and known hosts are ssh's business."""
 
     def __init__(self, address: Address) -> None:
@@ -301,12 +303,12 @@ class Engine:
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
         address = self.address
         if address.scheme == "unix":
-            return _UnixConnection(address.path, timeout)
+            return UnixConnection(address.path, timeout)
         if address.scheme == "ssh":
-            return _SshConnection(address)
+            return SshConnection(address)
         if not address.tls:
             return http.client.HTTPConnection(address.host, address.port, timeout=timeout)
-        return http.client.HTTPSConnection(address.host, address.port, timeout=timeout, context=_tls(address))
+        return http.client.HTTPSConnection(address.host, address.port, timeout=timeout, context=tls_context(address))
 
     def _trouble(self, error: Exception, method: str, path: str, complaint: str = "") -> EngineError:
         url = self.address.url
@@ -357,7 +359,8 @@ class _Answer:
             self.own.close()
 
 
-def _tls(address: Address) -> ssl.SSLContext:
+def tls_context(address: Address) -> ssl.SSLContext:
+    """What TLS with an engine asks and shows; raises EngineError when the files cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_REQUIRED if address.verify else ssl.CERT_NONE
