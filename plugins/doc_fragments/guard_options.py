@@ -17,7 +17,7 @@ options:
     type: str
   lock_timeout:
     description:
-      - Seconds to wait for another run that is changing objects of the same project on the same engine or hypervisor.
+      - Seconds to wait for another run that is changing objects of the same project on the same engine, hypervisor or client.
       - The lock is held on the host where the module runs; runs that reach it from several hosts do not see each other.
     type: float
     default: 300.0

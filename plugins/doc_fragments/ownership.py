@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Project and adoption, of containers and what is theirs, and of machines."""
+    """Project and adoption, of containers and what is theirs, of machines, and of contexts."""
 
     DOCUMENTATION = r"""
 options:
@@ -40,6 +40,25 @@ options:
       - What to do with a machine or a network of that name which this project did not make.
       - V(unowned) takes it over when nobody owns it, which means that it has no label of Slipway. Taking over what is already as
         declared writes its labels and changes nothing else.
+      - V(any) takes it over from another project too. V(never) takes over nothing.
+    type: str
+    choices: [unowned, any, never]
+    default: unowned
+"""
+
+    CONTEXTS = r"""
+options:
+  project:
+    description:
+      - The owner of the context. It is written into the context's metadata as C(slipway.project), where the docker CLI keeps it.
+      - What carries another project's label is never touched.
+    type: str
+    default: default
+  adopt:
+    description:
+      - What to do with a context of that name which this project did not make.
+      - V(unowned) takes it over when nobody owns it, which means that it has no label of Slipway. Taking over a context that is already as
+        declared changes nothing.
       - V(any) takes it over from another project too. V(never) takes over nothing.
     type: str
     choices: [unowned, any, never]

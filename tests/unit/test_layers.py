@@ -13,7 +13,7 @@ import pytest
 
 UTILS = Path(__file__).parents[2] / "plugins" / "module_utils"
 MODULES = UTILS.parent / "modules"
-CORE, PROVIDERS = "_converge", ("_docker", "_libvirt")
+CORE, PROVIDERS = "_converge", ("_docker", "_libvirt", "_client")
 SOURCES = sorted(UTILS.rglob("*.py")) + sorted(MODULES.glob("*.py"))
 CONTROLLER = [
     path for kind in ("plugin_utils", "inventory", "connection") for path in sorted((UTILS.parent / kind).glob("*.py"))
@@ -91,6 +91,6 @@ def test_sources_run_on_python_3_9(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((UTILS / CORE).glob("*.py")), ids=lambda path: path.name)
 def test_the_core_names_no_kind(path: Path) -> None:
     """What the core knows of a kind, it knows from the kind."""
-    words = {"container", "network", "volume", "image", "machine", "disk"}
+    words = {"container", "network", "volume", "image", "machine", "disk", "context"}
     constants = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
     assert not words & {value for value in constants if isinstance(value, str)}

@@ -33,6 +33,7 @@ INNER = {  # what the playbooks tell one another
     "slipway_unplanned",
     "slipway_waits_for",
 }
+UNCONNECTED = {"context"}  # modules that converge what is on the host where they run
 HEAD = (
     "# Copyright: Contributors to the Slipway project\n# GNU General Public License v3.0+ "
     "(see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)\n"
@@ -44,12 +45,14 @@ def test_every_module_is_in_the_action_group_of_its_connection() -> None:
     groups = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]
     by_fragment: dict[str, list[str]] = {"docker": [], "machines": []}
     for path in sorted((ROOT / "plugins" / "modules").glob("[!_]*.py")):
-        (group,) = (
+        found = [
             group
             for group, fragment in (("docker", "docker"), ("machines", "libvirt"))
             if f"\n  - slipway.docker.{fragment}\n" in path.read_text()
-        )
-        by_fragment[group].append(path.stem)
+        ]
+        assert len(found) == (path.stem not in UNCONNECTED), path.stem
+        for group in found:
+            by_fragment[group].append(path.stem)
     assert groups == by_fragment
 
 

@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from ansible_collections.slipway.docker.plugins.module_utils import _info, _machine_info
+from ansible_collections.slipway.docker.plugins.module_utils._client import context
+from ansible_collections.slipway.docker.plugins.module_utils._client import session as client
 from ansible_collections.slipway.docker.plugins.module_utils._converge import task
 from ansible_collections.slipway.docker.plugins.module_utils._converge.option import argument_spec
 from ansible_collections.slipway.docker.plugins.module_utils._docker import (
@@ -31,6 +33,7 @@ from ansible_collections.slipway.docker.plugins.module_utils._libvirt import mac
 from ansible_collections.slipway.docker.plugins.module_utils._libvirt import network as machine_network
 from ansible_collections.slipway.docker.plugins.module_utils._libvirt import spec as machine_spec
 from ansible_collections.slipway.docker.plugins.modules import container as container_module
+from ansible_collections.slipway.docker.plugins.modules import context as context_module
 from ansible_collections.slipway.docker.plugins.modules import machine as machine_module
 from ansible_collections.slipway.docker.plugins.modules import machine_image as machine_image_module
 from ansible_collections.slipway.docker.plugins.modules import machine_network as machine_network_module
@@ -60,6 +63,7 @@ MACHINE_OPTIONS = {
 SPECS = {
     **{name: argument_spec((*options, *connection.OPTIONS)) for name, options in OPTIONS.items()},
     **{name: argument_spec((*options, *session.CONNECTION)) for name, options in MACHINE_OPTIONS.items()},
+    "context": argument_spec((*context.OPTIONS, *context_module.OPTIONS, *client.CONNECTION)),
 }
 PLUGINS = Path(spec.__file__).parents[2]
 ROOT = PLUGINS.parents[3]
