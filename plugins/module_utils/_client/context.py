@@ -129,7 +129,7 @@ def _changed(resource: Resource, observed: Observed, after: Mapping[str, Any], w
         tag = {key: value for key, value in tag.items() if key not in (PREVIOUS, MADE)}
         tag.update(_becoming(resource.name, world) if after["current"] else {})
     metadata[OWN] = tag
-    return {"Name": resource.name, **old, "Metadata": metadata, "Endpoints": {**endpoints, "docker": docker}}
+    return {**old, "Name": resource.name, "Metadata": metadata, "Endpoints": {**endpoints, "docker": docker}}
 
 
 def _removing(observed: Observed) -> Iterable[Step]:
