@@ -125,9 +125,10 @@ def _certificates(spec: Mapping[str, Any], environ: Mapping[str, str], context: 
     verify = spec.get("validate_certs")
     tls = spec.get("tls")
     if verify is None:
-        verify = bool(environ.get("DOCKER_TLS_VERIFY")) or bool(context.get("ca"))
+        files = bool(context.get("ca") or context.get("cert"))
+        verify = bool(environ.get("DOCKER_TLS_VERIFY")) or (files and not context.get("unverified"))
     if tls is None:
-        tls = bool(environ.get("DOCKER_TLS")) or bool(context.get("cert"))
+        tls = bool(environ.get("DOCKER_TLS")) or bool(context.get("cert") or context.get("unverified"))
     found = {
         "ca": spec.get("ca_path") or context.get("ca") or "",
         "cert": spec.get("client_cert") or context.get("cert") or "",
@@ -162,7 +163,7 @@ def _config_folder(environ: Mapping[str, str]) -> str:
 
 
 def _context(name: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Read a context of the CLI: its host and the files of its TLS material; empty for the default context."""
+    """Read a context of the CLI: its host, the files of its TLS material and whether the engine is taken unverified; empty for the default context."""
     folder = _config_folder(environ)
     explicit = bool(name)
     if not name:
@@ -175,7 +176,7 @@ def _context(name: str, environ: Mapping[str, str]) -> dict[str, str]:
     if not endpoint.get("Host"):
         source = "docker_context" if explicit else f"currentContext in {folder}/config.json"
         raise SpecError([f"{source}: there is no context {quote(name)}; `docker context ls` lists them"])
-    found = {"host": endpoint["Host"]}
+    found = {"host": endpoint["Host"], **({"unverified": "yes"} if endpoint.get("SkipTLSVerify") else {})}
     material = os.path.join(folder, "contexts", "tls", digest, "docker")
     for key, file in (("ca", "ca.pem"), ("cert", "cert.pem"), ("key", "key.pem")):
         path = os.path.join(material, file)

@@ -59,6 +59,21 @@ def test_a_context_brings_its_tls_files(home: Path) -> None:
     assert address.cert.endswith("cert.pem")
 
 
+@pytest.mark.parametrize(
+    ("missing", "skip", "verify"), [("", False, True), ("ca", False, True), ("", True, False), ("ca", True, False)]
+)
+def test_a_context_says_whether_the_engine_is_verified(home: Path, missing: str, skip: bool, verify: bool) -> None:
+    """Without an authority of its own those of the host count, as the CLI has it; it is not taken unseen."""
+    digest = hashlib.sha256(b"secure").hexdigest()
+    endpoint = {"Host": "tcp://engine:2376", "SkipTLSVerify": skip}
+    meta = home / "contexts" / "meta" / digest / "meta.json"
+    meta.write_text(json.dumps({"Name": "secure", "Endpoints": {"docker": endpoint}}))
+    if missing:
+        (home / "contexts" / "tls" / digest / "docker" / f"{missing}.pem").unlink()
+    address = resolve({"docker_context": "secure"}, {"DOCKER_CONFIG": str(home)})
+    assert (address.tls, address.verify) == (True, verify)
+
+
 def test_tls_files_come_from_the_environment(home: Path) -> None:
     folder = home / "certs"
     folder.mkdir()
