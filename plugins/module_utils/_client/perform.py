@@ -4,13 +4,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._converge.action import Action
 from .._converge.errors import SlipwayError
+from .._converge.lock import locked
 from .material import Material
 from .store import Store, Stored, load
+
+PLACE = "files of the docker CLI"  # all projects share them, so one action at a time changes any
+PATIENCE = 60.0  # seconds for the others' actions, each of which takes milliseconds
 
 
 class Performer:
@@ -38,7 +43,8 @@ class Performer:
 
     def __call__(self, action: Action) -> None:
         try:
-            self.verbs[action.verb](action)
+            with locked(PLACE, os.path.realpath(self.store.folder), patience=PATIENCE):
+                self.verbs[action.verb](action)
         except OSError as error:
             place = error.filename or self.store.folder
             raise SlipwayError(f"{place}: {error.strerror or error}; see to the cause, then run again") from None

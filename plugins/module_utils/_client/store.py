@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -185,9 +184,15 @@ class Store:
         _give(path, os.stat(parent))
 
     def _write(self, path: str, content: bytes, mode: int) -> None:
-        """Write a file that is there as a whole or not at all; it keeps its owner, a new one has that of its directory."""
-        folder = os.path.dirname(path)
-        number, name = tempfile.mkstemp(prefix=f".tmp-{os.path.basename(path)}-", dir=folder)
+        """Write a file that is there as a whole or not at all; it keeps its owner, a new one has that of its directory.
+
+        The new one has a name of its own until then, always the same, so that a run that was killed leaves at most one.
+        """
+        folder, name = os.path.split(path)
+        new = os.path.join(folder, f".{name}.slipway-new")
+        with suppress(FileNotFoundError):
+            os.unlink(new)
+        number = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             with os.fdopen(number, "wb") as stream:
                 stream.write(content)
@@ -195,10 +200,10 @@ class Store:
                 _give(stream.fileno(), os.stat(path if os.path.exists(path) else folder))
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.replace(name, path)
+            os.replace(new, path)
         except BaseException:
             with suppress(OSError):
-                os.unlink(name)
+                os.unlink(new)
             raise
 
 

@@ -57,10 +57,10 @@ def _check_network(value: str, scheme: str) -> None:
             f"{quote(value)} holds a password, which would be stored for all to read; take it out, and use a key or an agent"
         )
     if parts.path or "?" in value or "#" in value:
-        what = "a path" if parts.path else "a query"
-        raise ValueError(
-            f"{quote(value)} has {what} after the host, of which the CLI makes nothing; write {_bare(parts)}"
+        what = (
+            "a path after the host, which older docker CLIs refuse" if parts.path else "a query, which the CLI refuses"
         )
+        raise ValueError(f"{quote(value)} has {what}; write {_bare(parts)}")
     if scheme == "tcp" and parts.username is not None:
         raise ValueError(f"{quote(value)} names a user, which tcp has not; write {_bare(parts)}")
     if scheme == "tcp" and port is None:

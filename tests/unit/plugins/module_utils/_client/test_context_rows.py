@@ -44,7 +44,7 @@ def test_addresses_are_stored_as_they_were_written(url: str) -> None:
         ("ssh://me:hidden@lab", "holds a password"),
         ("ssh://lab/var/run/docker.sock", "a path after the host"),
         ("ssh://me@lab/", "a path after the host"),
-        ("ssh://lab?x=1", "a query after the host"),
+        ("ssh://lab?x=1", "a query"),
         ("ssh://-oProxyCommand=x", "names no host"),
         ("ssh://lab:99999", "no usable host and port"),
         ("tcp://lab", "has no port"),
