@@ -97,16 +97,21 @@ def _use(name: str, phase: Phase | None = None, tidy: bool = False) -> Step:
 def _updates(
     resource: Resource, observed: Observed, changes: Sequence[Change], world: World, live: bool
 ) -> Iterable[Step]:
-    """One step writes all that has changed, another one makes it current, or no longer."""
+    """One step writes all that has changed, another one makes it current, or no longer.
+
+    A context knows what was before it for as long as it is current, whenever a run is cut off.
+    """
     after = {change.option: change.after for change in changes}
+    if after.get("current") is False:
+        yield _use(observed.raw["Previous"], tidy=observed.raw["Made"])
     yield Step(
         "write",
         f"write context {resource.name}",
         {"document": _changed(resource, observed, after, world), "tls": tls_of(after)},
         ("put_back", f"put back context {resource.name}", {}),
     )
-    if "current" in after:
-        yield _use(resource.name) if after["current"] else _use(observed.raw["Previous"], tidy=observed.raw["Made"])
+    if after.get("current"):
+        yield _use(resource.name)
 
 
 def _changed(resource: Resource, observed: Observed, after: Mapping[str, Any], world: World) -> dict:

@@ -59,9 +59,10 @@ class ClientSession(Session):
         world = self.snapshot(task)
         planned = plan(task.desired, world, task.policy)
         mistakes = Mistakes()
-        if planned.actions and self.store.obstacle():
-            mistakes.add("config_dir", self.store.obstacle())
         for resource in task.desired:
+            obstacle = self.store.obstacle(resource.name) if planned.actions else ""
+            if obstacle:
+                mistakes.add("config_dir", obstacle)
             if resource.intent["state"] != "absent":
                 self._check(resource, world.get(resource.key), planned, task.settings, mistakes)
         if mistakes:

@@ -91,13 +91,17 @@ class Store:
         text = raw.decode("utf-8", "replace")
         return _parse(raw, self.config, "mend it, for it may hold credentials"), text[len(text.rstrip()) :]
 
-    def obstacle(self) -> str:
-        """Why nothing can be written here; empty when it can."""
-        for path in {
+    def obstacle(self, name: str) -> str:
+        """Why a context cannot be written here; empty when it can."""
+        places = [
             self.folder,
             os.path.dirname(os.path.realpath(self.config)),
-            os.path.join(self.folder, "contexts"),
-        }:
+            os.path.dirname(self.meta(name)),
+            self.meta(name),
+        ]
+        if os.path.lexists(self.tls(name)):
+            places += [os.path.dirname(self.tls(name)), os.path.dirname(self.pem(name, "key"))]
+        for path in places:
             while not os.path.lexists(path):
                 path = os.path.dirname(path)
             if not os.path.isdir(path):

@@ -32,6 +32,8 @@ ALERTS = {
     "CERTIFICATE_REQUIRED": "it wants one",
     "BAD_CERTIFICATE": "it takes it for a bad one",
 }
+# To ask changes nothing: no host key is noted, whatever the user's ssh_config says, and no connection is left for others.
+ASKING = ("StrictHostKeyChecking=yes", "UpdateHostKeys=no", "ControlMaster=no")
 # What ssh, a shell and docker on the other side say -> what is wrong and the way out. The first that fits counts.
 SSH = (
     (
@@ -148,7 +150,7 @@ def _ssh(address: Address) -> Trouble:
             f"the program ssh, by which {address.url} is reached, is not on this client's PATH; install openssh-client, or take tcp:// with TLS",
         )
         return
-    connection = SshConnection(address)
+    connection = SshConnection(address, ASKING)
     connection_error: Exception | None = None
     try:
         yield from _ping(connection, address)

@@ -17,7 +17,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote as escape
@@ -71,15 +71,17 @@ class UnixConnection(http.client.HTTPConnection):
 class SshConnection(http.client.HTTPConnection):
     """HTTP through `ssh HOST docker system dial-stdio`, as the CLI does it: keys, jumps and known hosts are ssh's business."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, options: Sequence[str] = ()) -> None:
         super().__init__("localhost", timeout=address.timeout)
         self.address = address
+        self.options = options
         self.process: subprocess.Popen | None = None
         self.complaint = ""  # what ssh had to say, once it is closed
 
     def connect(self) -> None:
         ours, theirs = socket.socketpair()
         command = ["ssh", "-T", "-o", "ConnectTimeout=30", "-o", "BatchMode=yes"]
+        command += [word for option in self.options for word in ("-o", option)]
         command += ["-l", self.address.user] if self.address.user else []
         command += ["-p", str(self.address.port)] if self.address.port else []
         command += ["--", self.address.host, "docker", "system", "dial-stdio"]

@@ -377,7 +377,7 @@ class Server:
         self.known.write_text(line)
         self.config.write_text(
             f"Host *\n IdentityFile {self.folder}/{client}\n IdentitiesOnly yes\n IdentityAgent none\n"
-            f" UserKnownHostsFile {self.known}\n GlobalKnownHostsFile /dev/null\n"
+            f" UserKnownHostsFile {self.known}\n GlobalKnownHostsFile /dev/null\n StrictHostKeyChecking accept-new\n"
         )
 
     @contextmanager
@@ -438,6 +438,7 @@ def test_wrong_ssh_is_refused_with_its_reason(home: Home, server: Server, tmp_pa
     with server.running():
         server.know("", "client")
         assert "is unknown" in home.refused(docker_host=server.url)
+        assert server.known.read_text() == "", "whoever answers was taken for the host"
         server.know("other", "client")
         assert "is not the one that is known" in home.refused(docker_host=server.url)
         assert f"ssh-keygen -R [127.0.0.1]:{server.port}" in home.refused(docker_host=server.url)

@@ -84,6 +84,17 @@ class Client:
                 self.steps = [entry.action.step for entry in self.journal.entries]
             return planned.text()
 
+    def kill(self, done: int, **options: Any) -> None:
+        """Begin it, and be gone after so many actions."""
+        provider = client(self.verify)
+        params = {"name": "lab", "config_dir": str(self.folder), **options}
+        task = provider.read_one(context.KIND, spec.OWN, params)
+        with provider.open(params) as session:
+            planned, world = session.look(task)
+            performer = session.performer(task, world)
+            for action in _in_order(planned.actions)[:done]:
+                performer(action)
+
     # -- what there is -----------------------------------------------------------------------------------------
 
     @property
@@ -102,6 +113,11 @@ class Client:
         text = json.dumps({"Name": name, "Metadata": metadata, "Endpoints": endpoints}, separators=(",", ":"))
         path.write_text(text)
         return path
+
+
+def _in_order(actions: Iterable[Action]) -> list[Action]:
+    """The actions of one object in the order in which they are done."""
+    return sorted(actions, key=lambda action: (action.phase, action.id))
 
 
 def tree(folder: Path) -> dict[str, tuple]:
@@ -425,6 +441,32 @@ def test_a_failure_leaves_all_as_it_was(
     assert not (home.folder / "contexts" / "meta" / LAB).exists()
 
 
+@pytest.mark.parametrize("done", [0, 1])
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_run_that_was_killed_is_taken_up_by_the_next(
+    home: Client, files: dict[str, str], done: int, fresh: bool
+) -> None:
+    if not fresh:
+        home.put("colima")
+        (home.folder / "config.json").write_text('{"currentContext": "colima"}')
+    before = tree(home.folder)
+    for options in (
+        {"docker_host": "tcp://lab:2376", "current": True, **files},
+        {"docker_host": HOST, "description": "x"},
+        {"docker_host": HOST, "current": True},
+        {"state": "absent"},
+    ):
+        home.kill(done, **options)
+        home._run(options)
+        assert home._run(options) == []
+        current = home.config.get("currentContext") if (home.folder / "config.json").exists() else None
+        assert current == ("lab" if options.get("current") else None if fresh else "colima")
+    assert {path: item for path, item in tree(home.folder).items() if "config.json" not in path} == {
+        path: item for path, item in before.items() if "config.json" not in path
+    }
+    assert tree(home.folder) == {} if fresh else home.config == {"currentContext": "colima"}
+
+
 def test_what_an_interrupted_run_has_left_goes(home: Client, files: dict[str, str]) -> None:
     tls = home.folder / f"contexts/tls/{LAB}/docker"
     tls.mkdir(parents=True)
@@ -450,8 +492,7 @@ def test_a_place_that_cannot_be_written_to_is_foretold(home: Client) -> None:
     assert line.startswith("config_dir: ") and "is not a directory" in line
 
 
-@pytest.mark.parametrize("verb", ["create", "write", "use"])
-def test_no_key_is_in_any_payload_or_step(home: Client, files: dict[str, str], verb: str) -> None:
+def test_no_key_is_in_any_payload_or_step(home: Client, files: dict[str, str]) -> None:
     seen: list[str] = []
 
     def look(action: Action) -> bool:
