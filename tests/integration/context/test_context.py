@@ -238,6 +238,15 @@ def test_what_may_not_be_read_or_written_is_told(home: Home, engine: Engine, fil
         shutil.rmtree(place)
 
 
+def test_the_sdk_is_not_needed(home: Home, engine: Engine, tmp_path: Path) -> None:
+    if home.cli != CLIS[0]:
+        pytest.skip("the CLI has no part in it")
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['docker'] = None\n")
+    environ = {**home.environ, "PYTHONPATH": f"{tmp_path}:{COLLECTIONS}"}
+    arguments = {"name": "lab", "docker_host": engine.url}
+    assert home.runner.module("context", arguments, env=environ, python=[sys.executable]).ok().changed
+
+
 # -- TLS -------------------------------------------------------------------------------------------------------
 
 
