@@ -30,9 +30,23 @@ COMMANDS = {
 }
 PATIENCE = 120  # seconds until libvirtd answers
 
+# Somebody without rights of his own, whose home is his alone. What he may ask of libvirt, which here asks nobody who he is, is as if he were in its group.
+PERSON = """\
+set -eu
+mkdir -p -m 0755 /run/sshd /run/home
+for file in passwd group; do cp /etc/$file /run/$file; mount --bind /run/$file /etc/$file; done
+echo person:x:1999:1999::/run/home/person:/bin/bash >>/etc/passwd
+echo person:x:1999: >>/etc/group
+install -d -m 0700 -o person -g person /run/home/person
+"""
+
 SSH_CONFIG = """\
 Host hypervisor
   User root
+Host workstation
+  User person
+Host hypervisor workstation
+  HostKeyAlias hypervisor
   ProxyCommand env SLIPWAY_LAB={name} SLIPWAY_LAB_ROOT={root} {python} {here} door
   IdentityFile {state}/key
   IdentitiesOnly yes
@@ -116,7 +130,7 @@ def hold() -> None:
     (STATE / "pid").write_text(str(os.getpid()))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with private_hypervisor(uplink=True) as hypervisor:
-        hypervisor.in_namespaces("mkdir", "-p", "-m", "0755", "/run/sshd")
+        hypervisor.in_namespaces("sh", "-c", PERSON)
         _announce(hypervisor)
         while True:
             signal.pause()
@@ -156,7 +170,8 @@ def door() -> None:
     """Speak ssh with the host over standard input and output; meant as a ProxyCommand."""
     options = {
         "HostKey": STATE / "host-key",
-        "AuthorizedKeysFile": STATE / "key.pub",
+        "AuthorizedKeysCommand": f"/bin/cat {STATE}/key.pub",
+        "AuthorizedKeysCommandUser": "root",
         "PidFile": "none",
         "UsePAM": "no",
         "StrictModes": "no",
