@@ -134,6 +134,14 @@ class Hypervisor(Namespaces):
     def start_daemon(self) -> None:
         """Start libvirtd in the namespaces and wait until it answers."""
         self.serve(["libvirtd", "-p", f"{self.directory}/libvirtd.pid"], self.directory / "log" / "libvirtd.log", 60)
+        self._remove_bridges_of_nobody()
+
+    def _remove_bridges_of_nobody(self) -> None:
+        """Remove the bridge of a network that a killed daemon was about to start: the next one knows nothing of it, and cannot start the network."""
+        active = [self.virsh("net-info", name) for name in self.names("network") if self._active("net-info", name)]
+        for line in self.in_namespaces("ip", "-brief", "link", "show", "type", "bridge").splitlines():
+            if not any(line.split()[0] in info.split() for info in active):
+                self.in_namespaces("ip", "link", "delete", line.split()[0])
 
     def stop_daemon(self, how: str = "TERM") -> None:
         """End libvirtd, gracefully or with KILL; guests and networks run on."""

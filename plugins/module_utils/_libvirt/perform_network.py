@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,9 @@ from .._converge.action import Action
 from .._converge.errors import EngineError, EngineLost
 from . import xml
 from .perform_part import Part
+
+# libvirt's words for an address that an interface of the host has.
+TAKEN = re.compile(r"already in use by interface (\S+)")
 
 # What a new network has where nothing was said.
 BLANK: Mapping[str, Any] = {"Bridge": "", "Domain": "", "Address": "", "Dhcp": {}, "Hosts": {}}
@@ -28,7 +32,7 @@ class Networks(Part):
         body = {**BLANK, **action.payload["body"]}
         network = self.change("define the network", self.hypervisor.connection.networkDefineXML, xml.network_xml(body))
         try:
-            self.change("start the network", network.create)
+            self._start(network)
             self.change("autostart the network", network.setAutostart, True)
         except EngineError:
             self._take_down(network)
@@ -45,7 +49,17 @@ class Networks(Part):
         self.change("undefine the network", network.undefine)
 
     def start(self, action: Action) -> None:
-        self.change("start", self.network(action).create)
+        self._start(self.network(action))
+
+    def _start(self, network: Any) -> None:
+        try:
+            self.change("start the network", network.create)
+        except EngineError as error:
+            taken = TAKEN.search(str(error))
+            if not taken:
+                raise
+            way_out = f"if no other network has it, a libvirtd that died has left it behind: `ip link delete {taken[1]}` on that host"
+            raise EngineError(f"{error}; {way_out}", error.status) from None
 
     def stop(self, action: Action) -> None:
         self.change("stop", self.network(action).destroy)
@@ -62,14 +76,16 @@ class Networks(Part):
         if there and there.get("Ip") == payload["address"] and there.get("Name") == payload["name"]:
             return
         if there:
-            old = {**payload, "address": there.get("Ip") or "", "name": there.get("Name") or ""}
-            self._update_reservation(replace(action, payload=old), self.libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE)
+            self._remove_reservation(action, there)
         self._update_reservation(action, self.libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST)
 
     def release(self, action: Action) -> None:
-        """A reservation that is gone, or whose network is, needs no release."""
+        """A reservation that is gone, or whose network is, needs no release. It may have got another address or name."""
+        there = self._reservations(action).get(action.payload["mac"])
+        if not there:
+            return
         try:
-            self._update_reservation(action, self.libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE)
+            self._remove_reservation(action, there)
         except EngineError as error:
             if isinstance(error, EngineLost) or action.payload["mac"] in self._reservations(action):
                 raise
@@ -79,6 +95,11 @@ class Networks(Part):
         network = self.hypervisor.find_network(action.payload["network"])
         text = self.hypervisor.if_there(network.XMLDesc, 0) if network is not None else None
         return xml.network_document(text)["Hosts"] if text else {}
+
+    def _remove_reservation(self, action: Action, there: Mapping[str, Any]) -> None:
+        """Remove what is reserved for this card, as it is there: libvirt compares all of it."""
+        old = {**action.payload, "address": there.get("Ip") or "", "name": there.get("Name") or ""}
+        self._update_reservation(replace(action, payload=old), self.libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE)
 
     def _update_reservation(self, action: Action, command: int) -> None:
         payload = action.payload
