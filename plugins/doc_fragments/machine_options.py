@@ -185,6 +185,11 @@ options:
       network_config:
         description: Network configuration for cloud-init, version 2. Without it cards ask for an address by DHCP.
         type: dict
+      files:
+        description: >-
+          More files on the seed, as names with their texts, for a system that looks for them, such as the engine's certificates for the small Linux.
+          They are not shown.
+        type: dict
   wait_for:
     description:
       - How far a started machine must come. V(none) does not wait, V(running) wants it to run, V(address) to have an address, and

@@ -69,8 +69,10 @@ def unshown(options: Sequence[Option], params: Any) -> Iterator[str]:
     """Values, however deep, of options that must not be shown: Ansible masks them, whatever prints one."""
     for option in options if isinstance(params, Mapping) else ():
         for value in (params.get(name) for name in (option.name, *option.aliases)):
-            if option.no_log and isinstance(value, (str, int, float)) and len(str(value)) >= SHORTEST:
-                yield str(value)
+            secrets = value.values() if isinstance(value, Mapping) else (value,)
+            for text in secrets if option.no_log else ():
+                if isinstance(text, (str, int, float)) and len(str(text)) >= SHORTEST:
+                    yield str(text)
             for item in value if isinstance(value, (list, tuple)) else (value,):
                 yield from unshown(option.suboptions, item)
 

@@ -40,6 +40,7 @@ SEED = (
     Option("ssh_keys", "list"),
     Option("user_data", "dict"),
     Option("network_config", "dict"),
+    Option("files", "dict", no_log=True),
 )
 
 

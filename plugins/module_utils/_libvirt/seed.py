@@ -15,6 +15,8 @@ A seed is an image labelled `cidata` (see iso.py) that holds two tellings of the
     host-key.pub      its public half, one line
     run               only when it was said: a script for /bin/sh, run as root at the end of the first boot
 
+  and whatever else was said to be on it, as it was said: the engine's certificates, for example.
+
   Such a guest mounts the seed read-only, puts `host-key` in place before its SSH server starts, makes no other host key, gives nobody a
   password, and lets the user become root without one. All files belong to root and nobody else may read them.
 
@@ -33,6 +35,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .._converge.desired import join, quote
+from . import iso
 
 HEADER = "#cloud-config\n"
 LABEL = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")  # RFC 1123
@@ -47,6 +50,19 @@ KEY_TYPES = (
     "sk-ecdsa-sha2-nistp256@openssh.com",
 )
 LONGEST_NAME = 64  # of a Linux host
+OURS = (
+    "meta-data",
+    "user-data",
+    "network-config",
+    "vendor-data",
+    "hostname",
+    "user",
+    "authorized-keys",
+    "host-key",
+    "host-key.pub",
+    "run",
+)
+LARGEST = 1 << 20  # bytes of a file: it is sent with the task
 KEEP = "/etc/cloud/cloud.cfg.d/99_slipway.cfg"
 
 # What the user may say of cloud-init, and what not: a machine is entered with keys, and known by the key that we made.
@@ -68,7 +84,7 @@ def files(seed: Mapping[str, Any]) -> dict[str, bytes]:
     """The files of a seed that `check` finds nothing wrong with.
 
     Its keys: instance_id, hostname, user (default root), ssh_keys (public keys), host_key and host_key_public (texts),
-    user_data and network_config (mappings) and run (a text); the last three may be absent or None.
+    user_data and network_config (mappings), run (a text) and files (more of them, texts by name); the last four may be absent or None.
     """
     user = seed.get("user") or "root"
     keys = _keys(seed)
@@ -85,6 +101,7 @@ def files(seed: Mapping[str, Any]) -> dict[str, bytes]:
         found["network-config"] = _json(seed["network_config"])
     if seed.get("run"):
         found["run"] = _text(seed["run"])
+    found.update(seed.get("files") or {})
     return {name: text.encode() for name, text in found.items()}
 
 
@@ -195,6 +212,22 @@ def check(seed: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     run = seed.get("run")
     if run is not None and (not isinstance(run, str) or "\0" in run or not _writable(run)):
         yield "run", "is not a text; write a script for /bin/sh"
+    yield from _check_files(seed.get("files"))
+
+
+def _check_files(files: Any) -> Iterator[tuple[str, str]]:
+    if files is not None and not isinstance(files, Mapping):
+        yield "files", "is not a mapping; write `files: {NAME: \"{{ lookup('file', ...) }}\"}`"
+        return
+    for name, content in (files or {}).items():
+        if not isinstance(name, str) or not iso.NAME.fullmatch(name):
+            yield "files", f"{quote(name)} cannot be a name on a seed; use up to 64 of a-z, 0-9, `.`, `_` and `-`"
+        elif name in OURS:
+            yield join("files", name), "is written by us; the other options of the seed say what is in it"
+        elif not isinstance(content, str) or not _writable(content):
+            yield join("files", name), "is not a text; write what is in the file, with lookup('file', ...)"
+        elif len(content.encode()) > LARGEST:
+            yield join("files", name), f"has {len(content.encode())} bytes; a file on a seed has {LARGEST} at most"
 
 
 def _check_hostname(name: Any) -> Iterator[tuple[str, str]]:

@@ -40,6 +40,11 @@ def user_data(**more: Any) -> dict[str, Any]:
     return yaml.safe_load(text)
 
 
+def iso_names(files: dict[str, bytes]) -> list[str]:
+    """The names on the image of these files, which can be made."""
+    return [name for name in files if name.encode() in iso.image(files)]
+
+
 def sentences(**more: Any) -> dict[str, str]:
     return dict(seed.check(example(**more)))
 
@@ -166,6 +171,13 @@ def test_the_same_input_is_the_same_seed() -> None:
     assert seed.files(one) == seed.files(other)
 
 
+def test_more_files_are_on_it_as_they_are() -> None:
+    found = seed.files(example(files={"ca.pem": "-----BEGIN", "slipway.ephemeral": ""}))
+    assert found["ca.pem"] == b"-----BEGIN"
+    assert found["slipway.ephemeral"] == b""
+    assert set(iso_names(found)) >= {"ca.pem", "slipway.ephemeral", "hostname"}
+
+
 # -- what is refused -------------------------------------------------------------------------------------------
 
 
@@ -177,7 +189,26 @@ def test_a_good_seed_has_no_mistakes() -> None:
         user_data={"ssh_pwauth": False, "users": [{"name": "eve", "lock-passwd": True}], "disable_root": False},
         network_config={"version": 2},
         run="true",
+        files={"ca.pem": "x", "daemon.json": "{}"},
     )
+
+
+@pytest.mark.parametrize(
+    ("files", "place", "words"),
+    [
+        ({"Ca.pem": "x"}, "files", "cannot be a name"),
+        ({"a/b": "x"}, "files", "cannot be a name"),
+        ({7: "x"}, "files", "cannot be a name"),
+        ({"host-key": "x"}, "files.host-key", "written by us"),
+        ({"ca.pem": b"x"}, "files.ca.pem", "not a text"),
+        ({"ca.pem": {"a": 1}}, "files.ca.pem", "not a text"),
+        ({"ca.pem": "hunter22" * (1 << 18)}, "files.ca.pem", "at most"),
+        (["ca.pem"], "files", "not a mapping"),
+    ],
+)
+def test_a_file_that_cannot_be_on_it_is_refused_and_not_shown(files: Any, place: str, words: str) -> None:
+    (found,) = seed.check(example(files=files))
+    assert found[0] == place and words in found[1] and "hunter22" not in found[1]
 
 
 @pytest.mark.parametrize("name", ["", "-a", "a-", "a_b", "a..b", "1.2.3.4", "a" * 64, "a.b" * 22, None, "a\n", "ä"])
