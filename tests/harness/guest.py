@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -147,8 +147,16 @@ class Guest:
         shutil.rmtree(self.place, ignore_errors=True)
 
 
-def ssh_command(hypervisor: Hypervisor, identity: Path, host_key: str, address: str, *command: str) -> list[str]:
-    """Return the command line that runs ``command`` in a guest, which has this host key and no other."""
+def ssh_command(
+    hypervisor: Hypervisor,
+    identity: Path,
+    host_key: str,
+    address: str,
+    *command: str,
+    user: str = "root",
+    more: Sequence[str] = (),
+) -> list[str]:
+    """Return the command line that runs ``command`` in a guest, which has this host key and no other; ``more``: options of ssh."""
     options = {
         "IdentityFile": identity,
         "IdentitiesOnly": "yes",
@@ -161,7 +169,8 @@ def ssh_command(hypervisor: Hypervisor, identity: Path, host_key: str, address: 
         "ConnectTimeout": 30,
     }
     flags = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
-    return hypervisor.enter("ssh", "-F", "none", *flags, f"root@{address}", "--", *command, pid=False)
+    end = ("--", *command) if command else ()
+    return hypervisor.enter("ssh", "-F", "none", *flags, *more, f"{user}@{address}", *end, pid=False)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,13 @@ class Machines(Promises):
 
     def ssh(self, address: str, host_key: str, *command: str, check: bool = True) -> str:
         """Run a command in a guest whose host key is known; return its output."""
-        line = ssh_command(self.hypervisor, self.key()[0], host_key, address, *command)
-        return run(line, check=check)
+        return run(self.ssh_line(address, host_key, *command), check=check)
+
+    def ssh_line(
+        self, address: str, host_key: str, *command: str, user: str = "root", more: Sequence[str] = ()
+    ) -> list[str]:
+        """The command line of that, with ``more`` options."""
+        return ssh_command(self.hypervisor, self.key()[0], host_key, address, *command, user=user, more=more)
 
 
 def of(path: Path) -> dict[str, str]:
