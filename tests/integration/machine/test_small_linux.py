@@ -26,6 +26,7 @@ NETWORK = {"name": "lab", "address": "192.168.91.1/24", "dhcp": {"start": "192.1
 ADDRESS = "192.168.91.10"
 # What spares an emulated processor work that nobody needs in a test.
 EMULATED = "mitigations=off cryptomgr.notests nokaslr tsc=reliable no_timer_check"
+MIRROR = os.environ.get("SLIPWAY_DEBIAN_MIRROR") or "http://deb.debian.org/debian"
 FOREIGN = b"somebody's data, of no form that is known" * 50
 MIB = 1 << 20
 PATIENCE = 240
@@ -33,7 +34,17 @@ PATIENCE = 240
 
 def build(directory: Path, *options: str) -> dict[str, Any]:
     """Run the builder as the role does."""
-    line = [sys.executable, "-m", "builder", str(directory), "--cache", str(CACHE / "packages"), *options]
+    line = [
+        sys.executable,
+        "-m",
+        "builder",
+        str(directory),
+        "--cache",
+        str(CACHE / "packages"),
+        "--mirror",
+        MIRROR,
+        *options,
+    ]
     done = subprocess.run(
         line,
         cwd=BUILDER,
