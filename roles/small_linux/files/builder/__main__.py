@@ -74,7 +74,6 @@ def have(options: argparse.Namespace) -> dict[str, Any]:
         archive.update()
         names = [
             *contents.PACKAGES,
-            *contents.MORE.get(options.suite, ()),
             contents.KERNEL.format(architecture=architecture),
         ]
         wanted = archive.closure(names)

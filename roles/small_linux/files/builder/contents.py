@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-# By architecture: the folder of its libraries, its loader, its consoles (the last one is where the system speaks), what SPDX and QEMU call it.
+# By architecture: the folder of its libraries, its loader, and the console where the system speaks.
 ARCHITECTURES = {
     "amd64": {"libraries": "usr/lib/x86_64-linux-gnu", "loader": "usr/lib64/ld-linux-x86-64.so.2", "console": "ttyS0"},
     "arm64": {
@@ -13,11 +13,12 @@ ARCHITECTURES = {
         "console": "ttyAMA0",
     },
 }
-SUITES = ("trixie", "bookworm")
+SUITES = ("trixie",)  # bookworm can be put together, and its engine does not come up
 
 PACKAGES = (
     "busybox-static",
     "ca-certificates",
+    "docker-cli",
     "docker.io",
     "e2fsprogs",
     "iptables",
@@ -25,7 +26,6 @@ PACKAGES = (
     "qemu-guest-agent",
     "util-linux",
 )
-MORE = {"trixie": ("docker-cli",)}  # what a suite has in a package of its own
 KERNEL = "linux-image-cloud-{architecture}"  # for virtual machines: virtio, SCSI, Hyper-V
 TOOLS = (
     "squashfs-tools",
