@@ -246,6 +246,7 @@ def test_an_engine_on_a_disk_of_its_own(toolbox: Toolbox, tmp_path: Path) -> Non
     assert toolbox.ssh("docker run --rm -v kept:/data shell busybox cat /data/told").strip() == "told"
     wait_for(lambda: "app" in toolbox.ssh("docker ps --format '{{.Names}}'"), PATIENCE, "the container to be back")
     assert digest(toolbox.file("other")) == before["other"]
+    assert "not found" not in toolbox.console()
     print(json.dumps(seconds))
 
 
