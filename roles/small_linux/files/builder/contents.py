@@ -86,6 +86,6 @@ MODULES = (
     "sch_htb", "sch_tbf", "sch_netem", "sch_ingress", "sch_fq", "sch_fq_codel", "cls_u32", "tcp_bbr",
 )  # fmt: skip
 
-# Measured under emulation: larger blocks and xz make it 3 to 11 % smaller, and the engine answers a fifth to twice later.
+# Measured under emulation: larger blocks and xz make it 2 to 11 % smaller, and the engine answers later: by a fifth, or twice as late.
 COMPRESSION = "zstd -b 128K"
 CMDLINE = "console=tty0 console={console} quiet net.ifnames=0 apparmor=0 audit=0"
