@@ -175,7 +175,7 @@ from ansible_collections.slipway.docker.plugins.module_utils._client.session imp
 from ansible_collections.slipway.docker.plugins.module_utils._docker.endpoint import verify
 from ansible_collections.slipway.docker.plugins.module_utils._module import converge_one
 
-OPTIONS = (*spec.OWN,)
+OPTIONS = spec.OWN
 
 
 def main() -> None:

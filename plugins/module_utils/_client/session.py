@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .._converge.desired import Mistakes, Resource, convert_options, quote
-from .._converge.errors import SpecError
+from .._converge.desired import Mistakes, Resource, quote, read_options
 from .._converge.observed import Observed, World
 from .._converge.option import Option
 from .._converge.plan import Plan, plan
@@ -65,8 +64,7 @@ class ClientSession(Session):
                 mistakes.add("config_dir", obstacle)
             if resource.intent["state"] != "absent":
                 self._check(resource, world.get(resource.key), planned, task.settings, mistakes)
-        if mistakes:
-            raise SpecError(mistakes.lines)
+        mistakes.refuse()
         self.wanted = [resource.name for resource in task.desired if resource.fields.get("current")]
         return planned, world
 
@@ -190,11 +188,7 @@ def shadows(name: str, environ: Mapping[str, str]) -> Iterator[str]:
 
 def open_session(params: Mapping[str, Any], verify: Verify) -> ClientSession:
     """Begin a session with the files that a task's options say."""
-    mistakes = Mistakes()
-    given = {key: params[key] for key in ("config_dir",) if key in params}
-    said = convert_options(CONNECTION, given, "", mistakes)
-    if mistakes:
-        raise SpecError(mistakes.lines)
+    said = read_options(CONNECTION, params)
     return ClientSession(store.Store(store.folder(said.get("config_dir"), os.environ)), verify)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from .._converge import task
 from .._converge.desired import Mistakes, read
-from .._converge.errors import SpecError
 from .._converge.kind import Kind
 from .._converge.option import Option
 from .._converge.provider import Task
@@ -42,8 +41,8 @@ def read_one(kind: Kind, own: Sequence[Option], params: Mapping[str, Any], conne
             mistakes.add(option, sentence)
         _check_asking(settings, given, mistakes)
     task.check(settings, mistakes)
-    if mistakes or resource is None:
-        raise SpecError(mistakes.lines)
+    mistakes.refuse()
+    assert resource is not None  # else there was a mistake
     desired = replace(resource, intent={**resource.intent, "material": found})
     return Task([desired], task.policy(settings), settings)
 
