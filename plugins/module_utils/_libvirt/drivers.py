@@ -183,7 +183,8 @@ def driver_of(uri: str, capabilities: str = "") -> Driver:
 def _with(driver: Driver, known: Capabilities) -> Driver:
     if not known.offers:
         return driver
-    accels = tuple((accel, kind) for accel, kind in driver.accels if kind in known.kinds())
+    kinds = known.kinds()
+    accels = tuple((accel, kind) for accel, kind in driver.accels if kind in kinds)
     return replace(driver, accels=accels, offers=known.offers)
 
 

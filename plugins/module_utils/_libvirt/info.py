@@ -13,7 +13,7 @@ from .._converge.ownership import KEY, PROJECT, is_ours
 from .._converge.secret import mask
 from . import describe, drivers
 from .hypervisor import Hypervisor
-from .snapshot import observe, reservations
+from .snapshot import observe, own_volumes, parts_of, reservations
 
 CONSOLE_LINE = 400  # bytes that are read for each line that was asked for
 # What virDomainGetState says beside the state: https://libvirt.org/html/libvirt-libvirt-domain.html#virDomainState
@@ -43,7 +43,9 @@ def machines(hypervisor: Hypervisor, name: str = "", project: str = "", console_
         owner = labels.get(PROJECT, "")
         if (name and raw["Name"] != name) or (project and not is_ours(labels, project, labels.get(KEY, ""))):
             continue
-        observed = observe(raw, bool(owner), volumes, reserved, owner or "default", None)
+        whose = owner or "default"
+        own = parts_of(raw, own_volumes(volumes, whose), whose)
+        observed = observe(raw, bool(owner), volumes, own, reserved, None)
         found.append(
             {
                 **describe.describe(hypervisor, observed),

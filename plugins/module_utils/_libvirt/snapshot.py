@@ -117,15 +117,15 @@ def _machines(seen: Seen, desired: Sequence[Resource], wanted: set[tuple]) -> It
     for raw in seen.machines:
         ours = seen.is_labelled(raw) or (not raw.get("Labels") and seen.is_numbered("machine", raw))
         if ours or ("machine", raw["Name"]) in wanted:
-            yield observe(raw, ours, seen.volumes, seen.reservations, seen.project, graces.get(raw["Name"]))
+            own = parts_of(raw, seen.own, seen.project)
+            yield observe(raw, ours, seen.volumes, own, seen.reservations, graces.get(raw["Name"]))
 
 
 def observe(
-    raw: Mapping, ours: bool, volumes: Mapping, reservations: Mapping, project: str, grace: float | None
+    raw: Mapping, ours: bool, volumes: Mapping, own: Mapping[str, str], reservations: Mapping, grace: float | None
 ) -> Observed:
-    """A machine from its document, as it is compared and described."""
+    """A machine from its document, as it is compared and described; ``own``: its volumes, see parts_of."""
     labels = raw.get("Labels") or {}
-    own = _volumes_of(raw, volumes, project)
     root = _with_capacity(raw.get("Root") or {}, volumes)
     shown = {
         **raw,
@@ -154,13 +154,9 @@ def observe(
     )
 
 
-def _volumes_of(raw: Mapping, volumes: Mapping, project: str) -> dict[str, str]:
-    """Paths of the volumes that go with a machine, data disks do not, and the part that each is."""
-    found = {
-        path: volume.part
-        for path, volume in own_volumes(volumes, project).items()
-        if volume.machine == raw["Name"] and not volume.disk
-    }
+def parts_of(raw: Mapping, own: Mapping[str, names.Volume], project: str) -> dict[str, str]:
+    """Paths of the project's volumes that go with a machine, data disks do not, and the part that each is."""
+    found = {path: volume.part for path, volume in own.items() if volume.machine == raw["Name"] and not volume.disk}
     console = raw.get("Serial") or ""  # the emulator writes it, so the pool has not heard of it
     if names.volume_of(console, project) == names.Volume(raw["Name"], names.CONSOLE):
         found[console] = names.CONSOLE
