@@ -18,7 +18,8 @@ from typing import Any
 from . import assemble, contents, sbom
 from .packages import Archive, BuildFailed, Package, Tree, checksum, run, scratch
 
-FILES = ("vmlinuz", "initrd", "cmdline", "sbom.spdx.json")
+SBOM = "sbom.spdx.json"
+FILES = ("vmlinuz", "initrd", "cmdline", SBOM)
 DESCRIPTION = "image.json"  # comes last: while it is there, and says what is there, the image is whole
 
 
@@ -84,14 +85,10 @@ def have(options: argparse.Namespace) -> dict[str, Any]:
             return result(options.directory, reason, there)
         tools = Archive(options.cache / f"{options.suite}-{host}-tools", options.suite, host, mirrors, options.keyring)
         tools.update()
-        image = {
-            "architecture": architecture,
-            "host": host,
-            "recipe": recipe,
-            "request": request,
-            "suite": options.suite,
-        }
-        done = build(options, image, archive.fetch(wanted), wanted, tools.fetch(tools.closure(contents.TOOLS)), mirrors)
+        image = {"architecture": architecture, "recipe": recipe, "request": request, "suite": options.suite}
+        done = build(
+            options, host, image, archive.fetch(wanted), wanted, tools.fetch(tools.closure(contents.TOOLS)), mirrors
+        )
     return result(options.directory, reason, done)
 
 
@@ -145,6 +142,7 @@ def why(image: dict[str, Any], request: str) -> str:
 
 def build(
     options: argparse.Namespace,
+    host: str,
     image: dict[str, Any],
     files: dict[str, Path],
     packages: Sequence[Package],
@@ -152,7 +150,6 @@ def build(
     mirrors: Sequence[str],
 ) -> dict[str, Any]:
     """Make the image beside what is there, and put it in its place when it is whole."""
-    host = image.pop("host")
     with scratch(options.cache) as place:
         draft = Path(place)
         out, root = draft / "out", draft / "root"
@@ -171,7 +168,7 @@ def build(
         (out / "cmdline").write_text(assemble.cmdline(image["architecture"]) + "\n")
         used = [package for package in packages if package.name in tree.used]
         image.update(kernel=version, engine=by_name["docker.io"].version, packages=len(used))
-        known = {name: checksum(out / name) for name in FILES[:3]}
+        known = {name: checksum(out / name) for name in FILES if name != SBOM}
         about = {
             "name": "slipway-small-linux",
             "version": image["recipe"],
@@ -179,8 +176,8 @@ def build(
             "suite": image["suite"],
         }
         document = sbom.document(about, known, used, mirrors, when)
-        (out / "sbom.spdx.json").write_text(json.dumps(document, indent=1) + "\n")
-        image["files"] = {name: checksum(out / name) for name in FILES}
+        (out / SBOM).write_text(json.dumps(document, indent=1) + "\n")
+        image["files"] = {**known, SBOM: checksum(out / SBOM)}
         image["bytes"] = {name: (out / name).stat().st_size for name in FILES}
         put(out, options.directory, image)
     return image
