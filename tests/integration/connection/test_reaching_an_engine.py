@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from harness.certificates import CLIENT, SERVER, Authority
 from harness.engine import Engine, private_engine
 from harness.proxy import RecordingProxy
 from harness.run import COLLECTIONS, Result, Runner
@@ -80,44 +81,13 @@ def test_an_unknown_context(runner: Runner, contexts: dict[str, str]) -> None:
 # -- TLS -------------------------------------------------------------------------------------------------------
 
 
-def openssl(*arguments: str, cwd: Path) -> None:
-    subprocess.run(["openssl", *arguments], cwd=cwd, check=True, capture_output=True)
-
-
 def make_certificates(place: Path) -> None:
     """A CA with a server's and a client's certificate, and the client of a CA that nobody trusts."""
-    for ca in ("ca", "other-ca"):
-        openssl(
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={ca}",
-            "-addext", "keyUsage=critical,keyCertSign", "-keyout", f"{ca}-key.pem", "-out", f"{ca}.pem", cwd=place,
-        )  # fmt: skip
-    for name, ca, usage in (
-        ("server", "ca", "serverAuth"),
-        ("client", "ca", "clientAuth"),
-        ("intruder", "other-ca", "clientAuth"),
-    ):
-        (place / "ext").write_text(
-            f"extendedKeyUsage={usage}\nsubjectAltName=IP:127.0.0.1,DNS:engine.example\nauthorityKeyIdentifier=keyid\n"
-        )
-        openssl(
-            "req",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-subj",
-            f"/CN={name}",
-            "-keyout",
-            f"{name}-key.pem",
-            "-out",
-            f"{name}.csr",
-            cwd=place,
-        )
-        openssl(
-            "x509", "-req", "-in", f"{name}.csr", "-CA", f"{ca}.pem", "-CAkey", f"{ca}-key.pem", "-CAcreateserial", "-days", "2", "-extfile", "ext",
-            "-out", f"{name}.pem", cwd=place,
-        )  # fmt: skip
+    names = ("127.0.0.1", "engine.example")
+    authority = Authority(place)
+    authority.issue("server", SERVER, names)
+    authority.issue("client", CLIENT, names)
+    Authority(place, "other-ca").issue("intruder", CLIENT, names)
     folder = place / "cli"
     folder.mkdir()
     for source, target in (("ca.pem", "ca.pem"), ("client.pem", "cert.pem"), ("client-key.pem", "key.pem")):

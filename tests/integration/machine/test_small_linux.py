@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.certificates import SERVER, Authority
 from harness.machines import Machines
 from harness.namespaces import run, wait_for
 
@@ -99,7 +100,8 @@ class Toolbox:
     def __init__(self, machines: Machines, image: dict[str, Any], certificates: Path) -> None:
         self.machines = machines
         boot = {**image["boot"], "cmdline": f"{image['boot']['cmdline']} {EMULATED}"}
-        files = {name: (certificates / name).read_text() for name in ("ca.pem", "server-cert.pem", "server-key.pem")}
+        made = {"ca.pem": "ca.pem", "server-cert.pem": "server.pem", "server-key.pem": "server-key.pem"}
+        files = {name: (certificates / file).read_text() for name, file in made.items()}
         self.options: dict[str, Any] = {
             "name": "toolbox",
             "boot": boot,
@@ -145,31 +147,11 @@ class Toolbox:
 
 @pytest.fixture
 def toolbox(machines_of_module: Machines, image: dict[str, Any], tmp_path: Path) -> Iterator[Toolbox]:
-    certify(tmp_path)
+    authority = Authority(tmp_path)
+    authority.issue("server", SERVER, (ADDRESS,))
+    authority.issue("client")
     yield Toolbox(machines_of_module, image, tmp_path)
     machines_of_module.clean()
-
-
-def certify(place: Path) -> None:
-    """An authority, and a certificate for the server and one for a client."""
-    start = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "7"]
-    run([*start, "-subj", "/CN=ca", "-keyout", f"{place}/ca-key.pem", "-out", f"{place}/ca.pem"])
-    for name, use in (("server", "serverAuth"), ("client", "clientAuth")):
-        more = ["-addext", f"subjectAltName=IP:{ADDRESS}", "-addext", f"extendedKeyUsage={use}"]
-        signed = ["-CA", f"{place}/ca.pem", "-CAkey", f"{place}/ca-key.pem"]
-        run(
-            [
-                *start,
-                *signed,
-                *more,
-                "-subj",
-                f"/CN={name}",
-                "-keyout",
-                f"{place}/{name}-key.pem",
-                "-out",
-                f"{place}/{name}-cert.pem",
-            ]
-        )
 
 
 def digest(path: Path) -> str:
@@ -218,7 +200,7 @@ def test_an_engine_on_a_disk_of_its_own(toolbox: Toolbox, tmp_path: Path) -> Non
     # -- its socket can be forwarded; from outside only who has a certificate gets in
     assert forwarded(toolbox, tmp_path / "docker.sock") == "OK"
     curl = ["curl", "-sS", "--max-time", "60", "--cacert", f"{tmp_path}/ca.pem", f"https://{ADDRESS}:2376/_ping"]
-    pair = ["--cert", f"{tmp_path}/client-cert.pem", "--key", f"{tmp_path}/client-key.pem"]
+    pair = ["--cert", f"{tmp_path}/client.pem", "--key", f"{tmp_path}/client-key.pem"]
     assert run(machines.hypervisor.enter(*curl, *pair, pid=False)) == "OK"
     assert "OK" not in run(machines.hypervisor.enter(*curl, pid=False), check=False)
 
