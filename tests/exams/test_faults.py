@@ -55,6 +55,7 @@ def test_a_fault_at_any_call(driver: Driver, scenario_set: dict[str, Scenario], 
         for text in examine(driver, scenario, index, kind, usual):
             if text.endswith("the service is down (killed)"):
                 down.setdefault(kind, set()).add(index)
+                print(text)  # shown when it fails: which calls these were
             else:
                 wrong.append(text)
     # Killed between the stop of the old one and the start of the new one, nobody is there to start anything.

@@ -17,7 +17,8 @@ from .engine import Engine, path
 
 POLL = 1.0  # seconds between looks, should events not arrive
 LOG_LINES = 20
-TELLING = ("die", "oom", "stop", "kill", "destroy", "start")
+# Not its start, which the first look has seen already: whether it is told before or after that look would decide how many looks there are.
+TELLING = ("die", "oom", "stop", "kill", "destroy")
 
 
 class Watch:
