@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,17 +66,22 @@ class Machines(Promises):
 
     def settled(self, module: str, **arguments: Any) -> Result:
         """Nor is anything touched in another way."""
-        before = self.everything()
-        again = super().settled(module, **arguments)
-        assert self.everything() == before
-        return again
+        with self.untouched():
+            return super().settled(module, **arguments)
 
     def refused(self, module: str, **arguments: Any) -> str:
         """Nor is anything touched in another way."""
+        with self.untouched():
+            return super().refused(module, **arguments)
+
+    @contextmanager
+    def untouched(self) -> Iterator[None]:
+        """Fail, saying what differs, when anything is touched meanwhile."""
         before = self.everything()
-        message = super().refused(module, **arguments)
-        assert self.everything() == before
-        return message
+        yield
+        after = self.everything()
+        touched = {key: (before[key], after[key]) for key in before if after[key] != before[key]}
+        assert not touched, f"touched: {touched}"
 
     def clean(self) -> None:
         """Remove what the test has made."""
