@@ -253,7 +253,7 @@ class Hypervisor(Namespaces):
         return ["Active:", "yes"] in lines or ["State:", "running"] in lines
 
     def _volumes(self, pool: str) -> list[list]:
-        """Pool, name and capacity of each; a file that libvirt has not heard of is one."""
+        """Pool, name and capacity of each; a file that libvirt has not heard of is one. A log has no capacity: it grows."""
         self.virsh("pool-refresh", pool, check=False)
         found = []
         for line in sorted(self.virsh("vol-list", pool).splitlines()):
@@ -261,7 +261,7 @@ class Hypervisor(Namespaces):
             size = [
                 row.split()[1] for row in self.virsh("vol-info", "--bytes", name, pool).splitlines() if "Cap" in row
             ]
-            found.append([pool, name, int(size[0])])
+            found.append([pool, name, 0 if name.endswith(".log") else int(size[0])])
         return found
 
     def _files(self) -> list[str]:
