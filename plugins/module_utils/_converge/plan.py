@@ -366,7 +366,7 @@ class _Planner(Removals):
         else:
             changes += self._run_state(chain, resource, observed) if not stays and observed.running else []
         for step in steps:
-            if step.phase is None:
+            if step.phase in (None, Phase.SWITCH):
                 chain.step(step)
         if through:
             self._start(chain, resource, observed.id)
