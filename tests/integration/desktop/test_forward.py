@@ -136,7 +136,7 @@ class Workstation(Namespaces):
                 start_new_session=True,
             )  # fmt: skip
         try:
-            wait_for(self.answers, 15, f"the engine: {self.log()}")
+            wait_for(lambda: self.said("answers at"), 15, "the engine")
             yield
         finally:
             self.end_program()
@@ -242,7 +242,8 @@ def here(place: Workstation, engine: Engine) -> Iterator[Workstation]:
 
 
 def web(engine: Engine, name: str, *options: str) -> None:
-    engine.run_cli("run", "--detach", "--name", name, *options, f"{IMAGE}:1", "httpd", "-f", "-p", "80", "-h", "/etc")
+    options = ("--detach", "--stop-signal", "KILL", *options)
+    engine.run_cli("run", "--name", name, *options, f"{IMAGE}:1", "httpd", "-f", "-p", "80", "-h", "/etc")
 
 
 def back(here: Workstation, since: int, seconds: float = BACK) -> float:
@@ -329,7 +330,7 @@ def test_all_that_is_published(here: Workstation, engine: Engine) -> None:
 
 
 def test_a_port_that_is_taken(here: Workstation, engine: Engine) -> None:
-    taker = subprocess.Popen(here.person("busybox", "nc", "-lk", "-s", "127.0.0.1", "-p", "8080"))
+    taker = subprocess.Popen(here.person("busybox", "httpd", "-f", "-p", "127.0.0.1:8080", "-h", str(here.home)))
     try:
         web(engine, "first", "--publish", "8080:80", "--publish", "8081:80")
         wait_for(lambda: "root" in here.reaches("127.0.0.1:8081"), SEEN, "the other port")

@@ -50,7 +50,7 @@ class Forwarder:
             while True:
                 began = time.monotonic()
                 trouble = await self._connect(troubles.patience(failures))
-                failures = 0 if time.monotonic() - began > troubles.STEADY and not trouble.text else failures + 1
+                failures = troubles.counted(failures, not trouble.text, time.monotonic() - began)
                 await asyncio.sleep(troubles.pause(failures, trouble.lasting))
         finally:
             starting.cancel()

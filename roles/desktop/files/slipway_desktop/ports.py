@@ -82,14 +82,17 @@ def _published(container: Mapping[str, Any]) -> Iterable[tuple[int, str, str]]:
     """Number, protocol and address of each. What a guest says ends up in a command line, so nothing passes unread."""
     ports = container.get("Ports")
     for entry in ports if isinstance(ports, list) else ():
-        port, kind, address = entry.get("PublicPort"), entry.get("Type", "tcp"), entry.get("IP") or ""
-        if isinstance(port, int) and 0 < port < 65536 and kind in ("tcp", "udp", "sctp") and _is_address(address):
-            yield port, kind, address
+        if isinstance(entry, dict):
+            port, kind, address = entry.get("PublicPort"), entry.get("Type", "tcp"), entry.get("IP") or ""
+            # By type, since True is a number too.
+            if type(port) is int and 0 < port < 65536 and kind in ("tcp", "udp", "sctp") and _is_address(address):
+                yield port, kind, address
 
 
-def _is_address(text: str) -> bool:
+def _is_address(address: Any) -> bool:
+    """Say whether it is a plain address, or none; one with a scope has free text in it."""
     try:
-        return not text or "%" not in str(ipaddress.ip_address(text))
+        return address == "" or (isinstance(address, str) and "%" not in str(ipaddress.ip_address(address)))
     except ValueError:
         return False
 

@@ -11,7 +11,10 @@ PAUSES = (0.0, 0.2, 0.5, 1.0)  # a lost connection is made again at once, and on
 LONGEST_PAUSE = 30.0  # what only somebody can mend; sshd holds failed logins against us (PerSourcePenalties)
 # A guest that is slow needs a patient client, one that comes back needs a new one soon: every third is patient.
 PATIENCE = (4, 4, 12)
-STEADY = 1.0  # seconds that a connection must have lived to count as a success
+STEADY, HASTE = (
+    1.0,
+    2,
+)  # a connection that has lived so many seconds is a success; one that has not is made anew after half a second at most
 
 
 class Trouble(NamedTuple):
@@ -77,6 +80,13 @@ def pause(failures: int, lasting: bool) -> float:
     if lasting:
         return min(LONGEST_PAUSE, 2.0 ** min(failures, 10) / 2)
     return PAUSES[min(failures, len(PAUSES) - 1)]
+
+
+def counted(failures: int, opened: bool, seconds: float) -> int:
+    """How many failures there are after another connection, that was opened or not, and lasted so long."""
+    if not opened:
+        return failures + 1
+    return 0 if seconds > STEADY else min(failures + 1, HASTE)
 
 
 def patience(failures: int) -> int:
