@@ -203,7 +203,7 @@ def test_what_is_a_success() -> None:
     assert troubles.counted(5, True, 60) == 0
     assert troubles.counted(5, False, 60) == 6
     assert troubles.counted(0, True, 0.1) == 1, "one that ends at once is not made anew without a pause"
-    assert troubles.pause(troubles.counted(9, True, 0.1), False) == 0.5
+    assert troubles.pause(troubles.counted(9, True, 0.1), False) == 0.2
 
 
 KEPT = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["one", "two"]))

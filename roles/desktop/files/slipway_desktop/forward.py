@@ -17,7 +17,8 @@ from .ports import Forward
 from .ssh import Connection, SshFailed
 from .troubles import Trouble
 
-PROBE_EVERY, ANSWER_WITHIN = 3.0, 3.0  # seconds; a guest that hangs is found out in two or three times as much
+# Seconds. A guest that hangs is found out when neither its engine nor, after that, its sshd has answered: 5 to 8 after it has begun.
+PROBE_EVERY, ANSWER_WITHIN, LIVES_WITHIN = 3.0, 3.0, 2.0
 RETRY = 1.0  # while the engine is away
 SETTLE = 0.03  # one event seldom comes alone
 READ_WITHIN = 10.0
@@ -63,8 +64,11 @@ class Forwarder:
         try:
             place.clear(self.config)
             await connection.open(patience)
-            self.trouble("ssh")
-            self.say(f"lost {self.config.ssh}: {await self._attend(connection)}")
+            reason = await self._attend(connection)
+            if self.connected:
+                self.say(f"lost {self.config.ssh}: {reason}")
+            else:
+                self.trouble("ssh", f"{self.config.ssh} lets us in, and does not stay: {reason}")
             return Trouble("")
         except (SshFailed, place.PlaceFailed, OSError) as failed:
             trouble = failed.trouble if isinstance(failed, SshFailed) else Trouble(str(failed), True)
@@ -103,11 +107,12 @@ class Forwarder:
                 if failed.how == "gone" or not connection.whole():
                     return "its sockets are gone"
                 # An engine that hangs is no reason to break off what goes on over this connection.
-                if failed.how == "silent" and not await connection.lives(ANSWER_WITHIN):
+                if failed.how == "silent" and not await connection.lives(LIVES_WITHIN):
                     return "it does not answer"
                 self.connected = False
                 lines = list(connection.lines)
                 trouble = troubles.of_engine(self.config.ssh, self.config.remote_socket, failed.how, lines)
+                self.troubles.pop("ssh", None)
                 self.trouble("engine", trouble.text)
             await asyncio.sleep(PROBE_EVERY if self.connected else RETRY)
 
@@ -115,6 +120,7 @@ class Forwarder:
         """Note that the engine answers."""
         if not self.connected:
             self.connected = True
+            self.troubles.pop("ssh", None)
             self.trouble("engine")
             self.say(f"the engine of {self.config.ssh} answers at unix://{self.config.socket}")
 

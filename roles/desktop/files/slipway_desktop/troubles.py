@@ -86,7 +86,7 @@ def counted(failures: int, opened: bool, seconds: float) -> int:
     """How many failures there are after another connection, that was opened or not, and lasted so long."""
     if not opened:
         return failures + 1
-    return 0 if seconds > STEADY else min(failures + 1, HASTE)
+    return 0 if seconds > STEADY else 1
 
 
 def patience(failures: int) -> int:
