@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import lzma
 import re
@@ -83,6 +84,83 @@ def test_the_init_table_names_what_is_there() -> None:
     for line in (ROLE / "files/system/etc/inittab").read_text().splitlines():
         for word in re.findall(r"/usr/lib/slipway/(\w+)", line):
             assert (ROLE / "files/system/usr/lib/slipway" / word).exists(), word
+
+
+# The script's commands that would reach the machine, and what it reads from the kernel, replaced.
+STAND_IN = """
+state={place}
+say() {{ echo "said: $*" >>{place}/said; }}
+warn() {{ echo "warned: $*" >>{place}/said; }}
+modprobe() {{ :; }}
+mkdir() {{ :; }}
+rmdir() {{ say "rmdir $*"; }}
+stat() {{ echo 1; }}
+mount() {{ [ "$5" != missing ] || {{ echo "no such tag"; return 1; }}; printf '%s|' "$@" >>{place}/mounted; }}
+"""
+
+
+def folders(place: Path, *lines: str, text: str | None = None) -> tuple[list[str], list[str]]:
+    """What the small Linux mounts for these lines of fstab, and what it says."""
+    handed = base64.b64encode("\n".join(lines).encode()).decode() if text is None else text
+    strings = b"another\0io.systemd.credential.binary:fstab.extra=" + handed.encode() + b"\0other=x\0\0"
+    entry = place / "entries" / "11-0"
+    entry.mkdir(parents=True)
+    (entry / "raw").write_bytes(b"\x0b\x05\x00\x01\x03" + strings)
+    (place / "common").write_text(STAND_IN.format(place=place))
+    script = (ROLE / "files/system/usr/lib/slipway/folders").read_text()
+    script = script.replace("/usr/lib/slipway/common", f"{place}/common")
+    script = script.replace("/sys/firmware/dmi/entries", str(place / "entries"))
+    subprocess.run(["sh", "-c", script], capture_output=True, check=True)
+    (place / "said").touch()
+    (place / "mounted").touch()
+    return (place / "mounted").read_text().split("|"), (place / "said").read_text().splitlines()
+
+
+def test_folders_are_mounted_where_they_are_declared(tmp_path: Path) -> None:
+    line = r"folder-01 //nowhere/with\040blank/ 9p trans=virtio,version=9p2000.L,msize=262144,ro,nofail 0 0"
+    mounted, said = folders(tmp_path, "# a comment", "", line)
+    options = "trans=virtio,version=9p2000.L,msize=262144,ro"
+    assert mounted == ["-t", "9p", "-o", options, "folder-01", "/nowhere/with blank", ""]
+    assert said == ["said: the folder /nowhere/with blank is the host's, by 9p"]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("t /nowhere/x ext4 defaults 0 0", "its type is ext4, and only 9p and virtiofs are taken"),
+        ("t nowhere/x 9p trans=virtio 0 0", "the path does not start at the root"),
+        ("t /nowhere/../etc virtiofs nofail 0 0", "the path leads back"),
+        ("t /nowhere/.. virtiofs nofail 0 0", "the path leads back"),
+        ("t / virtiofs nofail 0 0", "the root belongs to the system"),
+        *((f"t {place} 9p nofail 0 0", "the place belongs to the system") for place in (
+            "/usr", "//etc/x", "/run/", "/dev/shm", "/var/lib/docker/volumes", "/var/lib/slipway", r"/et\143/x", "/tmp", "/root",
+        )),
+    ],
+)  # fmt: skip
+def test_folders_stay_out_of_the_system(tmp_path: Path, line: str, why: str) -> None:
+    mounted, said = folders(tmp_path, line, "good /nowhere/home virtiofs nofail 0 0")
+    assert mounted == ["-t", "virtiofs", "-o", "", "good", "/nowhere/home", ""]
+    assert len(said) == 2 and said[0].endswith(f"is left out: {why}")
+
+
+def test_a_folder_goes_through_no_link(tmp_path: Path) -> None:
+    (tmp_path / "away").symlink_to("/etc")
+    mounted, said = folders(tmp_path, f"t {tmp_path}/away/x 9p trans=virtio 0 0")
+    assert mounted == [""]
+    assert said == [f"warned: the folder {tmp_path}/away/x is left out: {tmp_path}/away is a link"]
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    mounted, said = folders(tmp_path, "missing /nowhere/x 9p trans=virtio 0 0")
+    assert mounted == [""]
+    assert said == ["said: rmdir /nowhere/x", "warned: the folder /nowhere/x is not there: no such tag"]
+
+
+@pytest.mark.parametrize("text", ["", "!"])
+def test_what_is_no_list_of_folders_mounts_none(tmp_path: Path, text: str) -> None:
+    mounted, said = folders(tmp_path, text=text)
+    assert mounted == [""]
+    assert said == (["warned: fstab.extra in the machine's OEM strings is not whole: it is not base64"] if text else [])
 
 
 # -- packages -----------------------------------------------------------------------------------------------------
