@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .._converge import ports
 from .._converge.compare import MODES
 from .._converge.desired import quote
 from .._converge.kind import Kind, Need, Replace
@@ -111,11 +112,11 @@ OPTIONS = (
     Option("cgroupns_mode", "str", "HostConfig.CgroupnsMode", choices=("host", "private")),
     Option("cgroup_parent", "str", "HostConfig.CgroupParent", decode=fields.otherwise("")),
     # networks
-    Option("published_ports", "list", encode=values.published, decode=fields.shown_ports, read=fields.read_ports, write=fields.write_ports, unset=(), aliases=("ports",)),
+    Option("published_ports", "list", encode=ports.published, decode=fields.shown_ports, read=fields.read_ports, write=fields.write_ports, unset=(), aliases=("ports",)),
     Option("exposed_ports", "list", encode=values.exposed, read=fields.read_exposed, write=fields.write_exposed, keyed=True, inherits="ExposedPorts", aliases=("expose", "exposed")),
     Option("networks", "list", encode=fields.encode_networks, decode=fields.decode_networks, matches=fields.networks_match, read=fields.read_networks, write=fields.write_networks, attach=True, unset={"bridge": {}}, suboptions=NETWORK_OPTIONS, elements="dict"),
     Option("network_mode", "str", "HostConfig.NetworkMode", fields.encode_mode, lambda value: "bridge" if value in (None, "", "default") else value, unset="bridge"),
-    Option("dns_servers", "list", "HostConfig.Dns", values.each(values.address), fields.in_order, unset=(), aliases=("dns",)),
+    Option("dns_servers", "list", "HostConfig.Dns", values.each(ports.address), fields.in_order, unset=(), aliases=("dns",)),
     Option("dns_search_domains", "list", "HostConfig.DnsSearch", values.each(values.domain), fields.in_order, unset=(), aliases=("dns_search",)),
     Option("dns_opts", "list", "HostConfig.DnsOptions", decode=fields.ordered, unset=()),
     Option("etc_hosts", "dict", "HostConfig.ExtraHosts", fields.encode_hosts, fields.decode_hosts, keyed=True, aliases=("extra_hosts",)),
@@ -254,7 +255,7 @@ def _check_network(spec: Mapping) -> Iterable[tuple[str, str]]:
     if (mode in ("host", "none") or mode.startswith("container:")) and spec.get("published_ports"):
         yield "published_ports", f"cannot be published with network_mode: {mode}; take them out, or use a network"
     taken: dict[tuple, str] = {}
-    for port, ip, number in values.published(spec.get("published_ports") or []):
+    for port, ip, number in ports.published(spec.get("published_ports") or []):
         place = (ip, number, port.rpartition("/")[2])
         if number and place in taken and taken[place] != port:
             yield (

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .._converge import ports
 from .._converge.desired import quote
 from .._converge.observed import Observed
 from .._converge.option import dig
@@ -36,12 +37,7 @@ def write_ports(document: dict, bindings: list) -> None:
 
 def shown_ports(bindings: Iterable[tuple]) -> tuple[str, ...]:
     """Bindings as a user writes them, the shortest way."""
-    shown = []
-    for port, ip, number in bindings:
-        bare = port[:-4] if port.endswith("/tcp") else port
-        host = f"[{ip}]" if ":" in ip else ip
-        shown.append(":".join([host, number, bare] if host else [number, bare] if number else [bare]))
-    return tuple(shown)
+    return tuple(ports.shown(binding) for binding in bindings)
 
 
 def unbound(raw: Mapping) -> list[str]:
@@ -111,9 +107,9 @@ def encode_networks(items: list[Mapping]) -> dict[str, dict]:
         settings: dict[str, Any] = {}
         ipam = {}
         if item.get("ipv4_address"):
-            ipam["IPv4Address"] = values.address(item["ipv4_address"], 4)
+            ipam["IPv4Address"] = ports.address(item["ipv4_address"], 4)
         if item.get("ipv6_address"):
-            ipam["IPv6Address"] = values.address(item["ipv6_address"], 6)
+            ipam["IPv6Address"] = ports.address(item["ipv6_address"], 6)
         if ipam:
             if name in PREDEFINED_NETWORKS:
                 raise ValueError(f"a static address on {quote(name)} is not possible; use a network of your own")
@@ -208,7 +204,7 @@ def encode_hosts(value: Mapping) -> list[str]:
     """name:address lines."""
     lines = []
     for host, ip in values.texts(value).items():
-        lines.append(f"{host}:{ip if ip == 'host-gateway' else values.address(ip)}")
+        lines.append(f"{host}:{ip if ip == 'host-gateway' else ports.address(ip)}")
     return sorted(lines)
 
 

@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .._converge import ports
 from .._converge.desired import Resource, quote
 from .._converge.kind import Kind, Replace
 from .._converge.observed import Observed
@@ -47,7 +48,7 @@ def _encode_driver_options(value: Mapping) -> dict[str, str]:
         if key in FLAGS and item.lower() not in ("true", "false", "1", "0", "t", "f"):
             raise ValueError(f'{quote(item)} of {key} is neither "true" nor "false"')
         if key in ADDRESSES:
-            values.address(item, 4)
+            ports.address(item, 4)
     return found
 
 
@@ -60,10 +61,10 @@ def _encode_ipam(items: list[Mapping]) -> list[dict]:
         if item.get("iprange"):
             block["IPRange"] = values.subnet(item["iprange"])
         if item.get("gateway"):
-            block["Gateway"] = values.address(item["gateway"])
+            block["Gateway"] = ports.address(item["gateway"])
         if item.get("aux_addresses"):
             block["AuxiliaryAddresses"] = {
-                key: values.address(ip) for key, ip in values.texts(item["aux_addresses"]).items()
+                key: ports.address(ip) for key, ip in values.texts(item["aux_addresses"]).items()
             }
         _inside(block)
         _apart(block, encoded)

@@ -16,10 +16,11 @@ from .._converge.observed import World
 from .._converge.option import dig
 from .._converge.ownership import owner_of
 from .._converge.plan import Plan
+from .._converge.ports import overlap
 from . import container, held, image, network, sources, values
 from .engine import Engine
 from .snapshot import parallel
-from .spec import bindings, check_reach, overlap
+from .spec import bindings, check_reach
 
 REFUSALS = (401, 403, 404)  # a registry's definite no; anything else is left to the pull
 PLUGINS = (

@@ -14,6 +14,7 @@ from .._converge.desired import Mistakes, Resource, join, quote, read, read_all
 from .._converge.kind import Kind
 from .._converge.option import Option
 from .._converge.policy import ASIDE, BESIDE, ORDERS, START_FIRST
+from .._converge.ports import address, overlap
 from .._converge.provider import Task
 from . import container, image, network, secret_files, values, volume
 
@@ -115,7 +116,7 @@ def _check_run(spec: Mapping[str, Any], mistakes: Mistakes) -> None:
         )
     if spec.get("default_host_ip"):
         try:
-            values.address(spec["default_host_ip"])
+            address(spec["default_host_ip"])
         except ValueError as error:
             mistakes.add("default_host_ip", str(error))
 
@@ -247,14 +248,6 @@ def bindings(resource: Resource) -> Iterable[tuple[str, str, str]]:
         for host in hosts:
             if host["HostPort"].isdigit():
                 yield host["HostIp"], host["HostPort"], port.rpartition("/")[2]
-
-
-def overlap(one: str, other: str) -> bool:
-    """Whether two host addresses share a listener: an empty or unspecified one covers every address of its family."""
-    if one == other or not one or not other:
-        return True
-    first, second = ipaddress.ip_address(one), ipaddress.ip_address(other)
-    return first.version == second.version and (first.is_unspecified or second.is_unspecified)
 
 
 def _check_ports(containers: Sequence[Resource], mistakes: Mistakes) -> None:

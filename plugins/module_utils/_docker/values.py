@@ -14,6 +14,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable
 
+from .._converge import ports
 from .._converge.desired import quote
 from .._converge.units import size
 
@@ -37,7 +38,6 @@ REFERENCE = re.compile(
 )
 IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 _LABEL = r"[a-zA-Z0-9_](?:[a-zA-Z0-9_-]*[a-zA-Z0-9_])?"
-PROTOCOLS = ("tcp", "udp", "sctp")
 # Signals by their numbers from 1, and the second names of some (signal(7)).
 NUMBERED = [
     "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT",
@@ -211,17 +211,6 @@ def texts(value: Mapping) -> dict[str, str]:
         if isinstance(item, (dict, list, tuple)):
             raise ValueError(f"{key} is not a text; write one line of text, in quotes")
     return {str(key): "" if item is None else _plain(item) for key, item in value.items()}
-
-
-def address(value: str, version: int = 0) -> str:
-    """An IP address in its canonical spelling. The engine turns a typo into 0.0.0.0, so we are strict."""
-    try:
-        parsed = ipaddress.ip_address(value)
-    except ValueError:
-        raise ValueError(f"{quote(value)} is not an IP address; write 127.0.0.1 or ::1") from None
-    if version and parsed.version != version:
-        raise ValueError(f"{quote(value)} is not an IPv{version} address")
-    return str(parsed)
 
 
 def subnet(value: str) -> str:
@@ -401,78 +390,14 @@ def plugin(value: str) -> str:
 # -- ports -----------------------------------------------------------------------------------------------------
 
 
-def _range(text: str, whole: str) -> range:
-    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
-    if not match:
-        raise ValueError(f"{quote(whole)} is not a port; write 8080:80, 127.0.0.1:8080:80/tcp or 8000-8010:80-90")
-    first, last = int(match[1]), int(match[2] or match[1])
-    if not 1 <= first <= 65535 or not 1 <= last <= 65535:
-        raise ValueError(f"{quote(whole)} is outside the ports from 1 to 65535")
-    if last < first:
-        raise ValueError(f"{quote(whole)} has a range that ends before it begins; write {last}-{first}")
-    return range(first, last + 1)
-
-
-def _protocol(text: str, whole: str) -> tuple[str, str]:
-    port, _slash, protocol = text.partition("/")
-    protocol = (protocol or "tcp").lower()
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"{quote(whole)} has no known protocol; write /tcp, /udp or /sctp")
-    return port, protocol
-
-
 def exposed(value: list[str]) -> dict[str, dict]:
     """{"80/tcp": {}} from 80, 80/udp and ranges."""
-    ports: dict[str, dict] = {}
+    found: dict[str, dict] = {}
     for item in value:
-        text, protocol = _protocol(str(item).strip(), item)
-        for port in _range(text, item):
-            ports[f"{port}/{protocol}"] = {}
-    return ports
-
-
-def published(value: list[str]) -> list[tuple[str, str, str]]:
-    """(container port/protocol, host IP, host port) of each binding, sorted; ranges are spread out.
-
-    An empty host IP is every address of the host, an empty host port one that the engine chooses, as in the docker CLI.
-    """
-    found: set[tuple[str, str, str]] = set()
-    for item in value:
-        text = str(item).strip()
-        if text != str(item) or not text:
-            raise ValueError(f"{quote(item)} has spaces around it; take them out")
-        found |= set(_published(text))
-    return sorted(found, key=_port_order)
-
-
-def _port_order(binding: tuple[str, str, str]) -> tuple:
-    port, protocol = binding[0].split("/")
-    return (int(port), protocol, binding[1], binding[2])
-
-
-def _published(text: str) -> Iterable[tuple[str, str, str]]:
-    rest, protocol = _protocol(text, text)
-    bracketed = re.fullmatch(r"\[([^\]]*)\]:(.*)", rest)
-    host = ""
-    if bracketed:
-        host, rest = address(bracketed[1], 6), bracketed[2]
-    elif rest.count(":") == 2:
-        host, rest = rest.split(":", 1)
-        host = address(host, 4) if host else ""
-    elif rest.count(":") > 2:
-        raise ValueError(f"{quote(text)} is not a port; put an IPv6 address in brackets: [::1]:8080:80")
-    host_ports, _colon, inner = rest.rpartition(":")
-    container = _range(inner, text)
-    if not host_ports:
-        return [(f"{port}/{protocol}", host, "") for port in container]
-    outside = _range(host_ports, text)
-    if len(outside) != len(container):
-        if len(container) == 1:  # the engine takes one free port of the range
-            return [(f"{container[0]}/{protocol}", host, f"{outside[0]}-{outside[-1]}")]
-        raise ValueError(
-            f"{quote(text)} has {len(outside)} host ports for {len(container)} container ports; make the ranges equally long"
-        )
-    return [(f"{port}/{protocol}", host, str(outer)) for port, outer in zip(container, outside)]
+        text, protocol = ports.split(str(item).strip(), item)
+        for port in ports.numbers(text, item):
+            found[f"{port}/{protocol}"] = {}
+    return found
 
 
 def published_back(bindings: Mapping | None) -> list[tuple[str, str, str]]:
@@ -482,7 +407,7 @@ def published_back(bindings: Mapping | None) -> list[tuple[str, str, str]]:
         for host in hosts or ():
             ip, number = host.get("HostIp") or "", host.get("HostPort") or ""
             found.add((port, ip, "" if number == "0" else number))
-    return sorted(found, key=_port_order)
+    return sorted(found, key=ports.order)
 
 
 # -- volumes ---------------------------------------------------------------------------------------------------

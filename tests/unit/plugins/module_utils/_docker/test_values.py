@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.slipway.docker.plugins.module_utils._converge import ports
 from ansible_collections.slipway.docker.plugins.module_utils._docker import values
 
 SAME = [
@@ -27,7 +28,7 @@ SAME = [
     (values.words, ["sleep", 1, True], ["sleep", "1", "true"]),
     (values.environment, {"B": 1, "A": None, "C": False}, ["A=", "B=1", "C=false"]),
     (values.environment_back, ["A=b=c", "EMPTY"], {"A": "b=c", "EMPTY": ""}),
-    (values.address, "::0001", "::1"),
+    (ports.address, "::0001", "::1"),
     (values.subnet, "10.5.0.0/24", "10.5.0.0/24"),
     (values.reference, "nginx", "nginx:latest"),
     (values.reference, "docker.io/library/nginx:1.27", "nginx:1.27"),
@@ -47,16 +48,16 @@ SAME = [
         [{"Name": "core", "Soft": 0, "Hard": 0}, {"Name": "nofile", "Soft": 1, "Hard": 2}],
     ),
     (values.exposed, ["80", "90-91/udp"], {"80/tcp": {}, "90/udp": {}, "91/udp": {}}),
-    (values.published, ["80"], [("80/tcp", "", "")]),
-    (values.published, ["8080:80", "8080:80/tcp"], [("80/tcp", "", "8080")]),
+    (ports.published, ["80"], [("80/tcp", "", "")]),
+    (ports.published, ["8080:80", "8080:80/tcp"], [("80/tcp", "", "8080")]),
     (
-        values.published,
+        ports.published,
         ["127.0.0.1:8000-8001:80-81/udp"],
         [("80/udp", "127.0.0.1", "8000"), ("81/udp", "127.0.0.1", "8001")],
     ),
-    (values.published, ["127.0.0.1::80"], [("80/tcp", "127.0.0.1", "")]),
-    (values.published, ["[::1]:8080:80"], [("80/tcp", "::1", "8080")]),
-    (values.published, ["8000-8010:80"], [("80/tcp", "", "8000-8010")]),
+    (ports.published, ["127.0.0.1::80"], [("80/tcp", "127.0.0.1", "")]),
+    (ports.published, ["[::1]:8080:80"], [("80/tcp", "::1", "8080")]),
+    (ports.published, ["8000-8010:80"], [("80/tcp", "", "8000-8010")]),
     (values.bind, "data:/data/", ("data", "/data", "")),
     (values.bind, "/a:/b:rw,z", ("/a", "/b", "z")),
     (values.bind, "/a:ro", ("", "/a", "ro")),
@@ -78,8 +79,8 @@ REFUSED = [
     (values.words, {"a": 1}, "neither a text nor a list"),
     (values.environment, {"A=B": 1}, "is not a variable's name"),
     (values.environment, {"A": [1]}, "is not a text"),
-    (values.address, "300.1.1.1", "is not an IP address"),
-    (values.address, "localhost", "is not an IP address"),
+    (ports.address, "300.1.1.1", "is not an IP address"),
+    (ports.address, "localhost", "is not an IP address"),
     (values.subnet, "10.5.0.1/24", "host bits"),
     (values.subnet, "10.5.0.0/33", "is not a subnet"),
     (values.reference, "Nginx", "is not an image reference"),
@@ -90,16 +91,16 @@ REFUSED = [
     (values.capabilities, ["NET_ADMNI"], "is not a capability"),
     (values.ulimits, ["nofile:2:1"], "soft limit is above"),
     (values.ulimits, ["files:1"], "is not a limit"),
-    (values.published, ["80:80:80:80"], "put an IPv6 address in brackets"),
-    (values.published, ["127.0.0.1 :80:80"], "is not an IP address"),
-    (values.published, ["127.0.0.1:8080:80 "], "spaces around it"),
-    (values.published, ["localhost:80:80"], "is not an IP address"),
-    (values.published, ["8080:0"], "outside the ports"),
-    (values.published, ["70000:80"], "outside the ports"),
-    (values.published, ["80-82:80-81"], "equally long"),
-    (values.published, ["82-80:82-80"], "ends before it begins"),
-    (values.published, ["80/http"], "no known protocol"),
-    (values.published, ["web"], "is not a port"),
+    (ports.published, ["80:80:80:80"], "put an IPv6 address in brackets"),
+    (ports.published, ["127.0.0.1 :80:80"], "is not an IP address"),
+    (ports.published, ["127.0.0.1:8080:80 "], "spaces around it"),
+    (ports.published, ["localhost:80:80"], "is not an IP address"),
+    (ports.published, ["8080:0"], "outside the ports"),
+    (ports.published, ["70000:80"], "outside the ports"),
+    (ports.published, ["80-82:80-81"], "equally long"),
+    (ports.published, ["82-80:82-80"], "ends before it begins"),
+    (ports.published, ["80/http"], "no known protocol"),
+    (ports.published, ["web"], "is not a port"),
     (values.bind, "data:data", "is not absolute"),
     (values.bind, "./a:/b", "is relative"),
     (values.bind, "data:/b:rx", "is not a mode"),
@@ -120,7 +121,7 @@ def test_refusals(read: Any, given: Any, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "read", [values.size, values.duration, values.name, values.address, values.subnet, values.reference, values.signal]
+    "read", [values.size, values.duration, values.name, ports.address, values.subnet, values.reference, values.signal]
 )
 @pytest.mark.parametrize("given", ["", " ", "é", "\0", "a" * 1000, "🚢", "../..", "-", ":", "@", "[", "1" * 400])
 def test_anything_else_is_a_value_or_a_sentence(read: Any, given: str) -> None:
