@@ -29,6 +29,7 @@ from harness.fixtures import (  # noqa: E402, F401
     session_machines,
     small_guest,
     task,
+    user_machines,
 )
 
 

@@ -127,16 +127,31 @@ options:
         choices: [qcow2, raw]
         default: qcow2
   networks:
-    description: Network cards, in their order. A card that comes, goes or is another one is plugged in and out while the machine runs.
+    description:
+      - Network cards, in their order. A card that comes, goes or is another one is plugged in and out while the machine runs, but for one in user mode.
     type: list
     elements: dict
     suboptions:
       network:
-        description: A network of the hypervisor. Each card has either this or a bridge.
+        description: A network of the hypervisor. Each card has either this, a bridge or O(networks[].user).
         type: str
       bridge:
         description: A bridge of the host, instead of a network.
         type: str
+      user:
+        description:
+          - A card in user mode, instead of a network. QEMU itself carries what the guest sends, with the rights of whoever runs it, so it needs no root and
+            nothing of the host. The guest reaches what the host reaches, and is itself reached at O(networks[].ports) alone. QEMU hypervisors only.
+          - When a port leads to the guest's port 22, that is how the machine is reached, by O(wait_for=ssh), the results and the inventory.
+          - A machine has at most one such card. When it comes, goes or is another one, the machine needs a restart.
+        type: bool
+      ports:
+        description:
+          - Ports of the hypervisor's host that lead into the guest, such as V(127.0.0.1:60022:22), V(8080:80) or V(5353:53/udp), as containers publish
+            them. It goes with O(networks[].user).
+          - Without an address a port is open on all IPv4 addresses of the host. IPv6 addresses, SCTP, and a host port that is left to be chosen are not for QEMU.
+        type: list
+        elements: str
       mac:
         description: The card's address. By default one that follows from the machine's identity, and stays the same.
         type: str

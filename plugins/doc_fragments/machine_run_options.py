@@ -32,9 +32,11 @@ options:
     type: str
     default: slipway
   pool_path:
-    description: The directory of O(pool), on the hypervisor's host. It counts only when the pool is made.
+    description:
+      - The directory of O(pool), on the hypervisor's host. It counts only when the pool is made.
+      - By default V(/var/lib/libvirt/images/slipway), and in a session of QEMU V(~/.local/share/libvirt/images/slipway) of whoever runs the module.
+        A session on another host needs it.
     type: path
-    default: /var/lib/libvirt/images/slipway
 """
 
     RESTART = r"""

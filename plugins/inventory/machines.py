@@ -12,12 +12,12 @@ description:
   - Gives every virtual machine that M(slipway.docker.machines) or M(slipway.docker.machine) keeps as a host, with its address, its user, and
     SSH arguments that take the machine's own host key and no other. Machines of other owners are not shown.
   - The file's name must be V(machines.yml), or end with V(.machines.yml); V(.yaml) is as good.
-  - The address is the first of these - what the DHCP server of its network keeps for its MAC, a lease for its MAC that has not expired, what its
-    guest agent says, what the hypervisor's ARP table says. Loopback, link-local addresses and the guest's own bridges do not count. Of a machine
-    that does not run only the first is known.
+  - The address is the first of these - one of the hypervisor's host from where a port leads to SSH in the guest, what the DHCP server of its network
+    keeps for its MAC, a lease for its MAC that has not expired, what its guest agent says, what the hypervisor's ARP table says. Loopback, link-local
+    addresses and the guest's own bridges do not count in what the guest says. Of a machine that does not run only the first two are known.
   - Groups - C(machines) has all; C(machines_state_running), C(machines_network_NAME), C(machines_project_NAME) the machines in that state, on
     that network or bridge, of that project. A character that a group's name cannot have becomes C(_).
-  - Variables of each host - C(slipway_machine) with C(name), C(uuid), C(state), C(uri), C(project), C(networks), C(addresses), C(macs), C(labels),
+  - Variables of each host - C(slipway_machine) with C(name), C(uuid), C(state), C(uri), C(project), C(networks), C(addresses), C(port), C(macs), C(labels),
     C(image), C(memory) in bytes, C(cpus), C(host_key); C(slipway_machine_name) and C(slipway_machine_uri), which are what the connection
     P(slipway.docker.machine#connection) asks for.
 requirements:
@@ -117,7 +117,7 @@ except ImportError:  # newer Ansible takes only what is marked as trusted for a 
 
 FILE = re.compile(r"(?:.*[./])?machines\.ya?ml")
 GROUP = "machines"
-SHOWN = ("name", "uuid", "state", "uri", "project", "addresses", "labels", "image", "memory", "cpus")
+SHOWN = ("name", "uuid", "state", "uri", "project", "addresses", "port", "labels", "image", "memory", "cpus")
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -202,6 +202,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         variables: dict[str, Any] = {}
         if record["addresses"]:
             variables["ansible_host"] = record["addresses"][0]
+            variables["ansible_port"] = record["port"]
         user = self.get_option("user") or record["user"]
         if user:
             variables["ansible_user"] = user

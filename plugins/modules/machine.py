@@ -56,6 +56,20 @@ EXAMPLES = r"""
     name: web
     groups: machines
     ansible_host: "{{ web.resources['machine/web'].address }}"
+    ansible_port: "{{ web.resources['machine/web'].port }}"
+
+- name: A machine of your own, without root, with SSH and the site on this host's loopback
+  slipway.docker.machine:
+    uri: qemu:///session
+    name: desk
+    image:
+      source: /srv/images/debian-12.qcow2
+      checksum: sha256:6f1a2d3c4b5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f8
+    memory: 2g
+    networks:
+      - {user: true, ports: ["127.0.0.1:60022:22", "127.0.0.1:8080:80"]}
+    seed:
+      ssh_keys: ["{{ lookup('ansible.builtin.file', '~/.ssh/id_ed25519.pub') }}"]
 
 - name: The machine and all that it had are gone
   slipway.docker.machine:

@@ -96,10 +96,15 @@ machines:
       description: Whether the seed has done its work and is gone, V(finished) or V(not finished).
       type: str
     address:
-      description: The address to reach it by, which is the one that is reserved for it, or else the first that is known.
+      description: >-
+        The address to reach it by, which is one of the host from where a port leads to its port 22, or else the one that is reserved for it, or else the
+        first that is known.
       type: str
+    port:
+      description: The port at RV(machines[].address) where SSH answers, V(22) but for a port that is forwarded.
+      type: int
     addresses:
-      description: All addresses that are known of a running machine, in the order of its cards.
+      description: All addresses that are known of a running machine, one of the host that leads to it first, the others in the order of its cards.
       type: list
       elements: str
     macs:
@@ -107,7 +112,7 @@ machines:
       type: list
       elements: str
     networks:
-      description: The networks or bridges of the cards.
+      description: The networks or bridges of the cards, empty for one in user mode.
       type: list
       elements: str
     connection:

@@ -64,7 +64,10 @@ class Hypervisor:
             return None
         if only_running and known["state"] != machine.RUNNING:
             return None
-        return {**known, "uri": self.uri, "addresses": self._addresses(domain, known)}
+        found, way = self._addresses(domain, known), known.pop("forwarded")
+        if way:
+            found = [way[0], *(one for one in found if one != way[0])]
+        return {**known, "uri": self.uri, "addresses": found, "port": way[1] if way else address.SSH}
 
     def _addresses(self, domain: Any, known: dict[str, Any]) -> list[str]:
         cards = [card for card in known["interfaces"] if card["type"] != "user"]

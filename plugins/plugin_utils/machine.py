@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ansible_collections.slipway.docker.plugins.module_utils._converge import ownership
-from ansible_collections.slipway.docker.plugins.module_utils._libvirt import names, xml
+from ansible_collections.slipway.docker.plugins.module_utils._libvirt import address, names, xml
 
 AGENT = "org.qemu.guest_agent.0"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -44,6 +44,7 @@ def machine(text: str, state: int) -> dict[str, Any] | None:
             {"type": cards[place]["Type"], "source": cards[place]["Source"], "mac": cards[place]["Mac"]}
             for place in sorted(cards, key=int)
         ],
+        "forwarded": address.forwarded(cards),
         "agent": _agent(ElementTree.fromstring(text)),
     }
 

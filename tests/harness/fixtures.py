@@ -11,8 +11,8 @@ import pytest
 
 from .engine import Engine, private_engine
 from .guest import Image, image_in
-from .hypervisor import Hypervisor, private_hypervisor
-from .machines import Machines
+from .hypervisor import Hypervisor, private_hypervisor, user_session
+from .machines import SHOWN, Machines, UserMachines
 from .namespaces import NamespacesFailed
 from .proxy import RecordingProxy
 from .registry import Registry, registry_in
@@ -107,3 +107,12 @@ def machines(session_machines: Machines) -> Iterator[Machines]:
     """Runs modules on a hypervisor that has the network and the pool ``default``: `machines("machine", name="web", ...)`."""
     yield session_machines
     session_machines.clean()
+
+
+@pytest.fixture(scope="module")
+def user_machines() -> Iterator[UserMachines]:
+    """Runs modules as an ordinary user, on a hypervisor of his own that has nothing yet."""
+    with failing_plainly(), user_session(SHOWN) as session:
+        running = UserMachines(session)
+        yield running
+        running.runner.close()

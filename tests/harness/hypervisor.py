@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -85,6 +85,23 @@ NETWORK = """\
 POOL = "<pool type='dir'><name>default</name><target><path>{path}</path></target></pool>"
 
 
+# Somebody without rights of his own, whose home and runtime directory are his alone. There is no daemon: his first client starts one. What a
+# test runs as him may lie where he has no way, so it is shown to him under /run as well.
+PERSON, PERSON_ID = "person", 1999
+SESSION = """\
+set -eu
+directory=$1 name=$2 id=$3
+mount -t tmpfs -o mode=755 run /run
+for file in passwd group; do cp "/etc/$file" "/run/$file"; mount --bind "/run/$file" "/etc/$file"; done
+echo "$name:x:$id:$id::$directory/home:/bin/sh" >>/etc/passwd
+echo "$name:x:$id:" >>/etc/group
+install -d -m 0700 -o "$id" -g "$id" "$directory/home" "$directory/xdg"
+[ ! -e /dev/kvm ] || mount --bind "$directory/nokvm" /dev/kvm
+shift 3
+while [ $# -gt 0 ]; do mkdir -p "$2"; mount --bind "$1" "$2"; shift 2; done
+"""
+
+
 class HypervisorFailed(NamespacesFailed):
     """The private hypervisor could not be started; the message says why."""
 
@@ -102,6 +119,7 @@ class Hypervisor(Namespaces):
         self.uri = f"qemu+unix:///system?socket={self.directory}/run/libvirt-sock"
         self.images = self.directory / "images"
         self.log_directory = self.directory / "log" / "qemu"  # what QEMU and the guests' serial ports say
+        self.definitions = self.directory / "etc" / "qemu"
         self.base: set[str] = set()
 
     # -- life ------------------------------------------------------------------------------------------------------
@@ -265,7 +283,9 @@ class Hypervisor(Namespaces):
         return found
 
     def _files(self) -> list[str]:
-        top = self.directory / "lib" / "qemu"
+        return self._files_in(self.directory / "lib" / "qemu")
+
+    def _files_in(self, top: Path) -> list[str]:
         kinds = ("nvram", "save", "snapshot", "checkpoint", "dump", "ram")
         return sorted(
             str(path.relative_to(top)) for kind in kinds for path in (top / kind).rglob("*") if path.is_file()
@@ -302,6 +322,63 @@ class Hypervisor(Namespaces):
         if "pool/default" in self.base:
             self.virsh("pool-start", "default", check=False)
             self.virsh("pool-refresh", "default")
+
+
+class UserSession(Hypervisor):
+    """What a desktop has: an ordinary user's own hypervisor, in namespaces of its own. ``shown`` is what he sees besides, by where he sees it."""
+
+    def __init__(self, name: str, shown: Mapping[str, Path] | None = None) -> None:
+        super().__init__(name)
+        self.uri = "qemu:///session"
+        self.home, self.runtime = self.directory / "home", self.directory / "xdg"
+        self.images = self.home / ".local/share/libvirt/images/slipway"
+        self.log_directory = self.home / ".cache/libvirt/qemu/log"
+        self.definitions = self.home / ".config/libvirt/qemu"
+        self.shown = dict(shown or {})
+
+    def start(self, uplink: bool = False) -> None:
+        """Make the namespaces and the user; ``uplink`` is not for him."""
+        self.directory.mkdir()
+        self.directory.chmod(0o711)
+        (self.directory / "nokvm").touch(mode=0)
+        (self.directory / "nokvm").chmod(0)
+        self.hold()
+        pairs = [part for place, path in self.shown.items() for part in (str(path), place)]
+        self.in_namespaces("sh", "-c", SESSION, "sh", str(self.directory), PERSON, str(PERSON_ID), *pairs)
+        wait_for(self.answers, 60, "libvirtd to answer an ordinary user")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What tells a program of his whose it is."""
+        return {"HOME": str(self.home), "XDG_RUNTIME_DIR": str(self.runtime), "USER": PERSON, "LOGNAME": PERSON}
+
+    def as_person(self, *command: str) -> list[str]:
+        """Return the command line that runs a command as the user, in the namespaces."""
+        said = [f"{key}={value}" for key, value in self.environment.items()]
+        who = ["--reuid", str(PERSON_ID), "--regid", str(PERSON_ID), "--clear-groups", "--bounding-set=-all"]
+        return self.enter("setpriv", *who, "env", "--unset=XDG_CONFIG_HOME", "--unset=XDG_CACHE_HOME", *said, *command)
+
+    def virsh(self, *arguments: str, check: bool = True, input: str | None = None) -> str:
+        """Run one virsh command as the user."""
+        command = self.as_person("virsh", "--quiet", "--connect", self.uri, *arguments)
+        return run(command, check=check, input=input).rstrip()
+
+    def answers(self) -> bool:
+        """Say whether his hypervisor answers; asking starts it."""
+        return bool(self.virsh("hostname", check=False))
+
+    def stop_daemon(self, how: str = "TERM") -> None:
+        """End his libvirtd; guests run on, and the next client starts it again."""
+        pid = (self.runtime / "libvirt" / "libvirtd.pid").read_text().strip()
+        self.in_namespaces("kill", f"-{how}", pid)
+        wait_for(lambda: not self.runs(pid), 30, "libvirtd to end")
+
+    def leases(self) -> list[list[str]]:
+        """He has no networks of libvirt's."""
+        return []
+
+    def _files(self) -> list[str]:
+        return self._files_in(self.definitions)
 
 
 # -- debris ------------------------------------------------------------------------------------------------------------
@@ -368,3 +445,15 @@ def private_hypervisor(uplink: bool = False) -> Iterator[Hypervisor]:
             yield hypervisor
         finally:
             hypervisor.stop()
+
+
+@contextmanager
+def user_session(shown: Mapping[str, Path] | None = None) -> Iterator[UserSession]:
+    """The hypervisor of an ordinary user, under a free name."""
+    with one_of(NAMES, "hypervisor", COMMANDS, clean_leftovers) as name:
+        session = UserSession(name, shown)
+        try:
+            session.start()
+            yield session
+        finally:
+            session.stop()

@@ -6,16 +6,21 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .guest import Image, ssh_command
-from .hypervisor import Hypervisor
+from .hypervisor import Hypervisor, UserSession
 from .namespaces import run
 from .promises import Promises
-from .run import Result, Runner
+from .run import COLLECTIONS, HERE, Result, Runner
+
+# What runs modules, and where an ordinary user sees it.
+PYTHON_SEEN, HARNESS_SEEN, COLLECTIONS_SEEN = (f"/run/slipway/{name}" for name in ("python", "harness", "collections"))
+SHOWN = {PYTHON_SEEN: Path(sys.prefix), HARNESS_SEEN: HERE, COLLECTIONS_SEEN: COLLECTIONS}
 
 
 class Machines(Promises):
@@ -30,16 +35,14 @@ class Machines(Promises):
         self.place = hypervisor.directory / "guests"
         self.record = hypervisor.directory / "calls"
         self.place.mkdir(exist_ok=True)
+        self.usual = {"uri": hypervisor.uri, "pool_path": str(self.pool)}
+        self.environment: dict[str, str] = {}
 
     def __call__(self, module: str, *, check: bool = False, fault: str = "", **arguments: Any) -> Result:
         """Run a module; the options are those a user would write. ``fault`` is "NUMBER KIND", as harness/mutations.py has it."""
         self.record.write_text("")
-        return self.runner.module(
-            module,
-            {"uri": self.hypervisor.uri, "pool_path": str(self.pool), **arguments},
-            check=check,
-            env={"SLIPWAY_CALLS": str(self.record), "SLIPWAY_FAULT": fault},
-        )
+        env = {"SLIPWAY_CALLS": str(self.record), "SLIPWAY_FAULT": fault, **self.environment}
+        return self.runner.module(module, {**self.usual, **arguments}, check=check, env=env)
 
     @property
     def calls(self) -> list[str]:
@@ -53,9 +56,8 @@ class Machines(Promises):
         h = self.hypervisor
         xml = {name: h.virsh("dumpxml", "--inactive", name, check=False) for name in h.names("domain")}
         xml |= {f"network {name}": h.virsh("net-dumpxml", "--inactive", name) for name in h.names("network")}
-        top = h.directory / "etc" / "qemu"
         files = [
-            path for path in (*top.rglob("*.xml"), *self.pool.glob("*[!g]")) if path.is_file()
+            path for path in (*h.definitions.rglob("*.xml"), *self.pool.glob("*[!g]")) if path.is_file()
         ]  # a console.log grows
         return {
             **h.snapshot(),
@@ -118,6 +120,19 @@ class Machines(Promises):
     ) -> list[str]:
         """The command line of that, with ``more`` options."""
         return ssh_command(self.hypervisor, self.key()[0], host_key, address, *command, user=user, more=more)
+
+
+class UserMachines(Machines):
+    """Runs modules as an ordinary user, who keeps his machines where nobody has told him to."""
+
+    def __init__(self, session: UserSession) -> None:
+        command = ["env", f"PYTHONPATH={COLLECTIONS_SEEN}", f"{PYTHON_SEEN}/bin/python", f"{HARNESS_SEEN}/runner.py"]
+        super().__init__(Runner(session.as_person(), command), session)
+        self.pool = session.images
+        self.record.touch()
+        self.record.chmod(0o666)
+        self.usual = {"uri": session.uri}
+        self.environment = {**session.environment, "PYTHONPATH": COLLECTIONS_SEEN}
 
 
 def of(path: Path) -> dict[str, str]:

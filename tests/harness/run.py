@@ -71,10 +71,14 @@ class Killed(Exception):
 
 
 class Runner:
-    """Runs modules; keeps a process with the slow imports done from one run to the next, which runs under ``prefix`` (nsenter)."""
+    """Runs modules; keeps a process with the slow imports done from one run to the next, which runs under ``prefix`` (nsenter).
 
-    def __init__(self, prefix: Sequence[str] = ()) -> None:
+    ``command`` starts it where it is not found under this machine's own paths.
+    """
+
+    def __init__(self, prefix: Sequence[str] = (), command: Sequence[str] = ()) -> None:
         self._prefix = prefix
+        self._command = command or [sys.executable, str(HERE / "runner.py")]
         self._server: subprocess.Popen | None = None
 
     def module(
@@ -113,7 +117,7 @@ class Runner:
     def _served(self, request: dict) -> dict:
         if self._server is None or self._server.poll() is not None:
             self._server = subprocess.Popen(
-                [*self._prefix, sys.executable, str(HERE / "runner.py"), "--serve"],
+                [*self._prefix, *self._command, "--serve"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(), text=True,
             )  # fmt: skip
         server = self._server

@@ -1,6 +1,6 @@
 # Copyright: Contributors to the Slipway project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where a machine can be reached: the sources of addresses, the surest first, told apart by MAC."""
+"""Where a machine can be reached: the sources of addresses, the surest first, told apart by MAC; and a port of the host that leads to it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from ipaddress import ip_address
 from typing import Any
 from xml.etree import ElementTree
 
+from .._converge import ports
+
 Known = Mapping[str, Sequence[str]]  # MAC -> addresses
+SSH = 22
 
 # Networks of the guest's own, which nobody outside reaches.
 INNER = ("lo", "docker", "br-", "veth", "virbr", "cni", "podman")
@@ -73,3 +76,20 @@ def addresses(macs: Iterable[str], sources: Iterable[Callable[[], Known]]) -> li
             missing.remove(mac)
             found.extend(address for address in known[mac] if address not in found)
     return found
+
+
+def forwarded(cards: Mapping[str, Mapping[str, Any]]) -> tuple[str, int] | None:
+    """Address and port of the hypervisor's host that lead to SSH in a guest, by the cards of its document; None when none do.
+
+    They are known before the guest is: a card in user mode has them in its definition.
+    """
+    for number in sorted(cards, key=int):
+        for port, ip, outer in ports.published(cards[number].get("Ports") or ()):
+            if port == f"{SSH}/tcp":
+                return (ip if ip not in ("", "0.0.0.0") else "127.0.0.1"), int(outer)
+    return None
+
+
+def outside(cards: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """MACs of the cards whose addresses others can reach; one in user mode has an address that only QEMU knows."""
+    return [cards[number].get("Mac", "") for number in sorted(cards, key=int) if cards[number]["Type"] != "user"]

@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from .markup import parse, root_of
+from .uris import is_here
 
 MACHINE_TYPES = {"x86_64": "q35", "aarch64": "virt"}
 EMULATED = "so machines are emulated, which is some ten times slower"
@@ -64,8 +64,7 @@ def _accelerator(kinds: set[str], arch: str, uri: str) -> tuple[str, str]:
             return kind, "it is what this hypervisor has"
     if "kvm" not in kinds:
         return "qemu", f"this host has no KVM, {EMULATED}"
-    here = not urlsplit(uri).netloc
-    if arch == "x86_64" and here and not _virtualizes():
+    if arch == "x86_64" and is_here(uri) and not _virtualizes():
         return "qemu", f"KVM is there, but the processor has neither vmx nor svm, {EMULATED}"
     return "kvm", "this host has KVM"
 

@@ -24,8 +24,9 @@ def stops(resource: Resource, observed: Observed, change: Change) -> bool:
         return change.after > (observed.raw.get("MemoryMax") or 0)
     if change.option == "cpus":
         return change.after > (observed.raw.get("CpusMax") or 0)
-    if change.option == "networks" and not change.dropped:
-        return _has_another_address(change.before or {}, change.after or {})
+    if change.option == "networks":
+        before, after = change.before or {}, change.after or {}
+        return _has_another_user_card(before, after) or (not change.dropped and _has_another_address(before, after))
     return bool(change.option) and change.option not in HOT
 
 
@@ -36,6 +37,12 @@ def _has_another_address(before: Mapping, after: Mapping) -> bool:
         for number, card in after.items()
         if card.get("Address")
     )
+
+
+def _has_another_user_card(before: Mapping, after: Mapping) -> bool:
+    """Whether a card in user mode comes, goes or is another one: it is an argument of the emulator, which reads them at its start."""
+    concerned = {place for cards in (before, after) for place, card in cards.items() if "Ports" in card}
+    return any(place not in after or not values.same_card(before.get(place), after[place]) for place in concerned)
 
 
 def updates(
@@ -222,18 +229,12 @@ def _change_cards(resource: Resource, observed: Observed, world: World, live: bo
             )
         if after is not None and after.get("Address") and after["Address"] != (before or {}).get("Address"):
             yield making.reserve(resource, world, number, after)
-    if not live:
-        define["Interfaces"] = {
-            number: {key: card[key] for key in ("Type", "Source", "Mac", "Model")} for number, card in wanted.items()
-        }
+    if not live or _has_another_user_card(values.cards_back(current), wanted):
+        define["Interfaces"] = {number: values.defined(card) for number, card in wanted.items()}
         return
     for number in sorted(set(current) | set(wanted), key=int):
         before, after = current.get(number), wanted.get(number)
-        same = (
-            before is not None
-            and after is not None
-            and all(before.get(key) == after[key] for key in ("Type", "Source", "Mac", "Model"))
-        )
+        same = before is not None and after is not None and values.defined(before) == values.defined(after)
         if before is not None and not same:
             yield _plug(
                 "detach_card", "attach_card", f"card {number}", resource.name, {"number": number, "card": dict(before)}

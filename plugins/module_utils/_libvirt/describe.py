@@ -9,7 +9,7 @@ from typing import Any
 
 from .._converge.errors import EngineError, SlipwayError
 from .._converge.observed import Observed, World
-from . import host_key, machine, names, values
+from . import address, host_key, machine, names, values
 from .hypervisor import Hypervisor
 
 # What a machine runs with and what it is defined with, by the names of the options.
@@ -64,14 +64,17 @@ def _machine(hypervisor: Hypervisor, observed: Observed) -> dict[str, Any]:
     cards = raw.get("Interfaces") or {}
     reserved = [card["Address"] for card in cards.values() if card.get("Address")]
     key = labels.get(names.HOST_KEY, "")
-    first = next(iter(reserved or found), "")
+    # What it runs with is what leads to it now.
+    way = address.forwarded((raw.get("Live") or raw).get("Interfaces") or {})
+    first, port = way or (next(iter(reserved or found), ""), address.SSH)
     return {
         "name": observed.called,
         "uuid": observed.id,
         "state": observed.status,
         "first_start": "not finished" if observed.health == "starting" else "finished",
         "address": first,
-        "addresses": found,
+        "port": port,
+        "addresses": [way[0], *found] if way and observed.running else found,
         "macs": [cards[number]["Mac"] for number in sorted(cards, key=int)],
         "networks": [cards[number]["Source"] for number in sorted(cards, key=int)],
         "memory": raw.get("Memory"),
@@ -87,7 +90,7 @@ def _machine(hypervisor: Hypervisor, observed: Observed) -> dict[str, Any]:
         "user": labels.get(names.USER, ""),
         "host_key": key,
         "needs_restart": _needs_restart(raw, found, reserved) if observed.running else [],
-        "connection": connection(first, labels.get(names.USER) or "root", key, observed.called),
+        "connection": connection(first, port, labels.get(names.USER) or "root", key, observed.called),
     }
 
 
@@ -97,7 +100,8 @@ def _needs_restart(raw: Mapping, addresses: Iterable[str], reserved: Iterable[st
     waiting = [option for option, key in LIVE.items() if live and live.get(key) != defined.get(key)]
     if defined.get("Cpu") == "host-model" and "cpu" in waiting:  # a running machine shows which model that is
         waiting.remove("cpu")
-    if addresses and not set(reserved) <= set(addresses):
+    replugged = bool(live) and live.get("Interfaces") != defined.get("Interfaces")
+    if replugged or (addresses and not set(reserved) <= set(addresses)):
         waiting.append("networks")
     return waiting
 
@@ -112,15 +116,15 @@ def accel(hypervisor: Hypervisor, kind: str) -> dict[str, str]:
     }
 
 
-def connection(address: str, user: str, key: str, name: str) -> dict[str, Any]:
+def connection(host: str, port: int, user: str, key: str, name: str) -> dict[str, Any]:
     """Variables with which Ansible reaches the machine, and takes nobody else for it; empty when that cannot be."""
-    if not address or not key:
+    if not host or not key:
         return {}
     try:
         pinned = host_key.ansible_variables(key, name)
     except SlipwayError:  # somebody has altered its label: better no way to it than one that pins nothing
         return {}
-    return {"ansible_host": address, "ansible_user": user, **pinned}
+    return {"ansible_host": host, "ansible_port": port, "ansible_user": user, **pinned}
 
 
 def _addresses(hypervisor: Hypervisor, observed: Observed) -> list[str]:

@@ -31,6 +31,7 @@ class Driver:
     disk_bus: str = "virtio"
     disk_format: str = "qcow2"
     nic: str = "virtio"
+    # "user" is one that needs nothing of the host: QEMU speaks for the guest, and forwards ports to it.
     interfaces: tuple[str, ...] = ("network", "bridge", "user")
     buses: tuple[str, ...] = ("virtio", "scsi", "sata")
     firmwares: tuple[str, ...] = ("bios", "efi")
@@ -98,7 +99,7 @@ VBOX = Driver(
     disk_bus="sata",
     disk_format="vdi",
     nic="82540EM",
-    interfaces=("user", "bridge", "network"),
+    interfaces=("network", "bridge"),
     buses=("sata", "scsi", "ide"),
     firmwares=("bios",),
     offers=(("x86_64", "vbox"),),
@@ -151,6 +152,7 @@ TEST = Driver(
     "test",
     "libvirt's test hypervisor",
     ((NATIVE, "test"),),
+    interfaces=("network", "bridge"),
     attach=False,
     detach=False,
     update=False,
@@ -250,13 +252,24 @@ def _storage(driver: Driver, said: Mapping[str, Any]) -> Iterator[tuple[str, str
             yield "disks", sentence
 
 
+# What a card is on: what that is called, and how it is said.
+WAYS = {
+    "network": ("networks of libvirt's", "network: NAME"),
+    "bridge": ("bridges", "bridge: NAME"),
+    "user": ("cards in user mode", "user: true"),
+}
+
+
 def _devices(driver: Driver, said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for number, card in enumerate(said.get("networks") or ()):
-        kind = "bridge" if card.get("bridge") else "network"
+        kind = next((way for way in WAYS if card.get(way)), "network")
         if kind not in driver.interfaces:
-            ways = [f"write {way}: NAME" for way in ("network", "bridge") if way in driver.interfaces]
-            what = "bridges" if kind == "bridge" else "networks of libvirt's"
-            yield f"networks[{number}]", f"{driver.title} has no {what}; {(ways or ['leave out networks'])[0]}"
+            ways = [text for way, (_what, text) in WAYS.items() if way in driver.interfaces]
+            way_out = f"write {', or '.join(ways)}" if ways else "leave out networks"
+            yield (
+                f"networks[{number}]",
+                f"{driver.title} has no {WAYS[kind][0]}; {way_out}",
+            )
 
 
 def _services(driver: Driver, said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -268,7 +281,8 @@ def _services(driver: Driver, said: Mapping[str, Any]) -> Iterator[tuple[str, st
 
 def refuse_network(driver: Driver) -> list[tuple[str, str]]:
     """Return why this driver cannot have a network of its own; empty when it can."""
-    way_out = "leave out networks, and use a bridge of the host" if "bridge" in driver.interfaces else "leave it out"
+    ways = [WAYS[way][1] for way in ("user", "bridge") if way in driver.interfaces]
+    way_out = f"leave out networks, and give the machines {' or '.join(ways)}" if ways else "leave it out"
     return [] if driver.networks else [("", f"{driver.title} has no networks of libvirt's; {way_out}")]
 
 

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from .._converge.errors import EngineError, EngineLost, MissingLibrary, SlipwayError
-from . import address, capabilities, sources, xml
+from . import address, capabilities, host_ports, names, sources, uris, xml
 
 REFRESHING = 5.0  # seconds in which libvirt has looked through a pool
 PATIENCE = 30.0  # seconds for a daemon that was there to come back
@@ -130,7 +130,12 @@ class Hypervisor:
 
     @cached_property
     def host(self) -> str:
-        """What tells this host from every other one."""
+        """What tells this host from every other one.
+
+        Without rights libvirt cannot read the UUID in the firmware, and makes one up whenever a session's daemon starts.
+        """
+        if uris.is_session(self.uri):
+            return names.session(_machine_id(self.uri) or self.read(lambda: self.connection.getHostname()))
         return capabilities.read(self.capabilities).host or self.read(lambda: self.connection.getHostname())
 
     @cached_property
@@ -294,7 +299,7 @@ class Hypervisor:
             lambda: self._told(domain, self.libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT),
             lambda: self._told(domain, self.libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP),
         ]
-        return address.addresses([cards[place]["Mac"] for place in sorted(cards, key=int)], sources)
+        return address.addresses(address.outside(cards), sources)
 
     def _leased(self, networks: list[str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -313,6 +318,10 @@ class Hypervisor:
         if source not in self._digests:
             self._digests[source] = sources.digest(source)
         return self._digests[source]
+
+    def refusal(self, binding: tuple[str, str, str]) -> str:
+        """Why a port of the hypervisor's host cannot be had; empty when it can, or nobody here can know."""
+        return host_ports.refusal(binding) if uris.is_here(self.uri) else ""
 
     def snapshots(self, name: str) -> list[str]:
         """Names of a machine's snapshots; none when the driver knows no such thing."""
@@ -361,6 +370,15 @@ class Hypervisor:
         except BaseException:
             _abort(stream)
             raise
+
+
+def _machine_id(uri: str) -> str:
+    """https://www.freedesktop.org/software/systemd/man/latest/machine-id.html; empty of another host, or one that has none."""
+    try:
+        with open("/etc/machine-id", encoding="ascii", errors="replace") as file:
+            return file.read().strip() if uris.is_here(uri) else ""
+    except OSError:
+        return ""
 
 
 def _abort(stream: Any) -> None:

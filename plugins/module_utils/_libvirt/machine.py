@@ -10,7 +10,7 @@ from typing import Any
 from .._converge.desired import quote
 from .._converge.kind import Kind, Need, Replace
 from .._converge.option import Option
-from . import changing, disk, image, making, names, seed, values
+from . import address, changing, disk, image, making, names, seed, values
 
 BUSES = ("virtio", "scsi", "sata")
 WAITS = ("none", "running", "address", "ssh")
@@ -30,6 +30,8 @@ DISK = (
 CARD = (
     Option("network", "str"),
     Option("bridge", "str"),
+    Option("user", "bool"),
+    Option("ports", "list"),
     Option("mac", "str"),
     Option("address", "str"),
     Option("model", "str", default="virtio"),
@@ -62,13 +64,27 @@ def _check(spec: Mapping) -> Iterator[tuple[str, str]]:
                 yield name, f"{quote(spec[name])} is more than {name}_max ({most}); raise {name}_max"
         elif most:
             yield name + "_max", f"goes with {name}; add {name}"
-    if spec.get("wait_for") == "ssh" and spec["state"] != "absent" and not spec.get("networks"):
-        yield "wait_for", "ssh needs a network; add networks, or say wait_for: running"
+    if spec["state"] != "absent":
+        yield from _check_reach(spec)
     given = spec.get("seed") or {}
     for place, sentence in seed.check({**given, "hostname": given.get("hostname") or "machine"}):
         yield f"seed.{place}", sentence
     if spec.get("timeout") is not None and spec["timeout"] <= 0:
         yield "timeout", f"{spec['timeout']:g} is not a number of seconds above 0; write 300"
+
+
+def _check_reach(spec: Mapping) -> Iterator[tuple[str, str]]:
+    """Whether what is waited for can come."""
+    if spec.get("wait_for") == "ssh" and not spec.get("networks"):
+        yield "wait_for", "ssh needs a network; add networks, or say wait_for: running"
+    elif spec.get("wait_for") in ("ssh", "address"):
+        cards = values.cards(spec.get("networks") or ())
+        if cards and not address.outside(cards) and not address.forwarded(cards):
+            yield (
+                "wait_for",
+                f"{spec['wait_for']} needs a way into the machine, and its only card is in user mode; "
+                f'publish the guest\'s port 22, as ports: ["127.0.0.1:60022:22"], or say wait_for: running',
+            )
 
 
 def _images(spec: Mapping) -> Iterator[tuple[str, Mapping]]:

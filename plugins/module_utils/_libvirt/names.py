@@ -91,6 +91,11 @@ def identity(host: str, kind: str, project: str, name: str) -> str:
     return str(uuid.uuid5(SPACE, "/".join((host, kind, _escaped(project), name))))
 
 
+def session(host: str) -> str:
+    """The UUID of the sessions on a host that is known by this; it does not give away what that is."""
+    return str(uuid.uuid5(SPACE, f"session/{host}"))
+
+
 def mac(identity: str, position: str) -> str:
     """The address of a card: from the machine's UUID, so that its lease and its trust outlast a rebuild."""
     digits = sha256(f"{identity}/{position}".encode()).hexdigest()

@@ -13,7 +13,7 @@ from typing import Any
 from .._converge.action import Action
 from .._converge.errors import EngineError
 from .._converge.lock import locked
-from . import names, sources, xml
+from . import names, sources, uris, xml
 from .hypervisor import Hypervisor
 from .perform_part import Part
 
@@ -77,7 +77,9 @@ class Storage(Part):
         target = path + PART if local else path
         self.drop(target)
         pool = self.hypervisor.pool_of(path)
-        description = xml.volume_xml(os.path.basename(target), length, "raw", mode="0444")
+        # Without rights libvirt writes only to what it may write to, so there the file is closed when it is whole.
+        ours = uris.is_session(self.hypervisor.uri)
+        description = xml.volume_xml(os.path.basename(target), length, "raw", mode="0600" if ours else "0444")
         volume = self.change("make the volume", pool.createXML, description, 0)
         digest = hashlib.sha256()
         try:
@@ -91,6 +93,8 @@ class Storage(Part):
             self.drop(target)
             raise
         if local:
+            if ours:
+                os.chmod(target, 0o444)
             os.rename(target, path)
         self.hypervisor.refresh(pool)
 

@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
+from .._converge import ports
 from .._converge.action import Action
-from .._converge.desired import Mistakes, join, quote
+from .._converge.desired import Mistakes, Resource, join, quote
 from .._converge.errors import EngineError
 from .._converge.observed import World
 from .._converge.plan import Plan
 from .._converge.provider import Task
-from . import drivers, image, machine, network
+from . import drivers, image, machine, network, pool, values
 from .hypervisor import Hypervisor
 
 
@@ -31,6 +32,19 @@ def refuse(driver: drivers.Driver, task: Task) -> None:
             found = drivers.refuse_image(driver)
         for option, sentence in found:
             mistakes.add(join(resource.place, option) if option else resource.place, sentence)
+    mistakes.refuse()
+
+
+def refuse_pools(task: Task, world: World) -> None:
+    """A pool that is to be made somewhere that nobody here can know."""
+    mistakes = Mistakes()
+    for resource in task.desired:
+        if resource.kind is pool.KIND and not resource.fields.get("path") and world.get(resource.key) is None:
+            mistakes.add(
+                "pool_path",
+                "is missing; a session on another host keeps its files in a home that is not known here, "
+                "so write /home/NAME/.local/share/libvirt/images/slipway",
+            )
     mistakes.refuse()
 
 
@@ -71,7 +85,34 @@ def check(hypervisor: Hypervisor, driver: drivers.Driver, planned: Plan, task: T
         if action.verb == "define" and observed is not None:
             for option, sentence in drivers.refuse_changes(driver, observed.raw["Defined"], action.payload["changes"]):
                 mistakes.add(join(places.get(action.resource, ""), option), sentence)
+    starting = {action.resource for action in planned.actions if action.verb == "start"}
+    for resource in task.desired:
+        if resource.key in starting:
+            _check_ports(hypervisor, resource, world.facts["published"], mistakes)
     mistakes.refuse()
+
+
+def _check_ports(
+    hypervisor: Hypervisor, resource: Resource, published: Mapping[str, Sequence[tuple]], mistakes: Mistakes
+) -> None:
+    """Ports of the host that a machine which starts cannot have; what it has already is its own."""
+    for number, card in (resource.fields.get("networks") or {}).items():
+        place = join(resource.place, f"networks[{number}].ports")
+        for binding in values.taken(card):
+            holders = [
+                name for name, bindings in published.items() if any(values.meet(binding, item) for item in bindings)
+            ]
+            if resource.name in holders:
+                continue
+            text = quote(ports.shown(binding))
+            refusal = "" if holders else hypervisor.refusal(binding)
+            if holders:
+                mistakes.add(
+                    place,
+                    f"{text} is a port of the host that the machine {holders[0]} has; choose another, or change that one first",
+                )
+            elif refusal:
+                mistakes.add(place, f"{text} is a port of the host that {refusal}")
 
 
 def _check_source(hypervisor: Hypervisor, action: Action, place: str, mistakes: Mistakes) -> None:

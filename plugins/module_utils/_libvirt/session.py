@@ -53,6 +53,7 @@ class HypervisorSession(Session):
     def look(self, task: Task) -> tuple[Plan, World]:
         precheck.refuse(self.driver, task)
         world = self.snapshot(task)
+        precheck.refuse_pools(task, world)
         planned = plan(task.desired, world, task.policy)
         precheck.check(self.hypervisor, self.driver, planned, task, world)
         return replace(planned, notes=(*planned.notes, *precheck.notes(planned, task, world))), world

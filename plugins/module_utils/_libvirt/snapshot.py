@@ -13,7 +13,7 @@ from .._converge.desired import Resource
 from .._converge.observed import Observed, World
 from .._converge.ownership import is_ours, managed_of, owner_of
 from .._converge.policy import Policy
-from . import disk, image, machine, names, network, pool
+from . import disk, image, machine, names, network, pool, values
 from .hypervisor import Hypervisor
 
 CARDS = 16  # of a machine that is gone, so many are looked for
@@ -94,6 +94,16 @@ def reservations(networks: Sequence[Mapping]) -> dict[str, Mapping]:
     return {item["Name"]: item.get("Hosts") or {} for item in networks}
 
 
+def published(machines: Sequence[Mapping]) -> dict[str, list[tuple[str, str, str]]]:
+    """Ports of the host that machines have which run, by their names."""
+    found = {}
+    for raw in machines:
+        cards = (raw.get("Live") or {}).get("Interfaces") or {}
+        if STATES.get(raw["State"]) not in ("stopped", "crashed"):
+            found[raw["Name"]] = [binding for card in cards.values() for binding in values.taken(card)]
+    return found
+
+
 def _facts(hypervisor: Hypervisor, seen: Seen, desired: Sequence[Resource]) -> dict[str, Any]:
     declared = {resource.name: resource.fields.get("path") for resource in desired if resource.kind is pool.KIND}
     return {
@@ -103,6 +113,7 @@ def _facts(hypervisor: Hypervisor, seen: Seen, desired: Sequence[Resource]) -> d
         "pools": {**declared, **seen.pools},
         "volumes": frozenset(seen.volumes),
         "reservations": seen.reservations,
+        "published": published(seen.machines),
         **hypervisor.facts,
     }
 

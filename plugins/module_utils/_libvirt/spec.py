@@ -8,19 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .._converge import task
+from .._converge import ports, task
 from .._converge.desired import Mistakes, Resource, check_cycles, convert_options, join, quote, read, read_all
 from .._converge.kind import Kind
 from .._converge.option import Option
 from .._converge.policy import FAIL, RESTARTS
 from .._converge.provider import Task
-from . import disk, image, machine, network, pool
+from . import disk, image, machine, network, pool, uris, values
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (pool.KIND, image.KIND, network.KIND, disk.KIND, machine.KIND)}
 LISTS: Mapping[str, Kind] = {kind.plural: kind for kind in (image.KIND, network.KIND, machine.KIND)}
-DIRECTORY = "/var/lib/libvirt/images/slipway"
 
-POOL = (Option("pool", "str", default="slipway"), Option("pool_path", "path", default=DIRECTORY))
+POOL = (Option("pool", "str", default="slipway"), Option("pool_path", "path"))
 RESTART = Option("on_restart_required", choices=RESTARTS, default=FAIL)
 RUN = (task.FAILURE, task.PARALLELISM)
 DESTROY = (Option("machines", "list"), Option("disks", "list"), Option("images", "list"))
@@ -134,7 +133,7 @@ def _implied(
             found.setdefault(resource.key, replace(resource, intent={**resource.intent, "implicit": implicit}))
 
     if not absent:  # it may hold what other projects stand on
-        add(pool.KIND, {"name": pool_name, "path": spec.get("pool_path") or DIRECTORY}, "pool")
+        add(pool.KIND, {"name": pool_name, "path": spec.get("pool_path") or uris.pool_path(spec["uri"])}, "pool")
     for resource in resources:
         item = said.get(resource.name)
         if resource.kind is not machine.KIND or item is None:
@@ -177,28 +176,34 @@ def _named(destroy: Any, resources: Sequence[Resource]) -> set[tuple]:
 def _check_run(spec: Mapping[str, Any], mistakes: Mistakes) -> None:
     task.check(spec, mistakes)
     if spec.get("pool_path") and not spec["pool_path"].startswith("/"):
-        mistakes.add("pool_path", f"{quote(spec['pool_path'])} is not an absolute path; write {DIRECTORY}")
+        mistakes.add("pool_path", f"{quote(spec['pool_path'])} is not an absolute path; write {uris.SYSTEM}")
 
 
 def _check_together(resources: Sequence[Resource], mistakes: Mistakes) -> None:
-    """What only one can have: cards' addresses."""
+    """What only one can have: cards' addresses, and ports of the host."""
     check_cycles(resources, mistakes)
     taken: dict[tuple, str] = {}
+    published: list[tuple[tuple[str, str, str], str]] = []
     for resource in resources:
         if resource.kind is not machine.KIND or resource.intent["state"] == "absent":
             continue
         for number, card in (resource.fields.get("networks") or {}).items():
+            place = join(resource.place, f"networks[{number}]")
             for what in ("Mac", "Address"):
                 if not card.get(what):
                     continue
                 claim = (what, card["Source"] if what == "Address" else "", card[what])
-                place = (
-                    f"{resource.place}.networks[{number}].{what.lower()}"
-                    if resource.place
-                    else f"networks[{number}].{what.lower()}"
-                )
+                where = join(place, what.lower())
                 if claim in taken:
                     mistakes.add(
-                        place, f"{quote(card[what])} is there twice, first at {taken[claim]}; give each its own"
+                        where, f"{quote(card[what])} is there twice, first at {taken[claim]}; give each its own"
                     )
-                taken.setdefault(claim, place)
+                taken.setdefault(claim, where)
+            published += [(binding, join(place, "ports")) for binding in values.taken(card)]
+    for index, (binding, place) in enumerate(published):
+        first = next((where for other, where in published[:index] if values.meet(binding, other)), None)
+        if first:
+            mistakes.add(
+                place,
+                f"{quote(ports.shown(binding))} is a port of the host that is there twice, first at {first}; give each its own",
+            )

@@ -9,12 +9,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._converge import ports
 from .._converge.desired import quote
 from .._converge.units import size
 from . import disk, image, names
 
 ACCELERATORS = {"kvm": "kvm", "tcg": "qemu", "hvf": "hvf"}
 LEAST_MEMORY = 32 << 20
+MODEL = re.compile(r"[a-z0-9][a-z0-9-]*")
 MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 
 
@@ -66,27 +68,67 @@ def disks_back(value: Mapping | None) -> dict[str, dict]:
 
 
 def cards(items: Sequence[Mapping]) -> dict[str, dict]:
-    found: dict[str, dict] = {}
-    for index, item in enumerate(items):
-        if bool(item.get("network")) == bool(item.get("bridge")):
-            raise ValueError(f"card {index} needs either a network or a bridge; write network: default")
-        card = {
-            "Type": "network" if item.get("network") else "bridge",
-            "Source": item.get("network") or item["bridge"],
-            "Model": item["model"],
-        }
-        if item.get("mac"):
-            card["Mac"] = item["mac"].lower()
-            if not MAC.fullmatch(card["Mac"]) or int(card["Mac"][:2], 16) & 1:
-                raise ValueError(
-                    f"{quote(item['mac'])} is not a card's address; write 52:54:00:12:34:56, or leave mac out"
-                )
-        if item.get("address"):
-            if not item.get("network"):
-                raise ValueError("address is given by the network's DHCP; it goes with network, not with bridge")
-            card["Address"] = address(item["address"])
-        found[str(index)] = card
+    found = {str(index): _card(f"card {index}", item) for index, item in enumerate(items)}
+    in_user_mode = [index for index, card in found.items() if card["Type"] == "user"]
+    if len(in_user_mode) > 1:
+        raise ValueError(
+            f"card {in_user_mode[1]} is in user mode as card {in_user_mode[0]} is, and a machine has one such card; give that one all ports"
+        )
     return found
+
+
+def _card(which: str, item: Mapping) -> dict[str, Any]:
+    kinds = [kind for kind in ("network", "bridge", "user") if item.get(kind)]
+    if len(kinds) != 1:
+        raise ValueError(f"{which} needs either a network, a bridge or user; write network: default, or user: true")
+    kind = kinds[0]
+    card: dict[str, Any] = {"Type": kind, "Source": "" if kind == "user" else item[kind], "Model": item["model"]}
+    if item.get("mac"):
+        card["Mac"] = item["mac"].lower()
+        if not MAC.fullmatch(card["Mac"]) or int(card["Mac"][:2], 16) & 1:
+            raise ValueError(f"{quote(item['mac'])} is not a card's address; write 52:54:00:12:34:56, or leave mac out")
+    if item.get("address"):
+        if kind != "network":
+            raise ValueError(f"address is given by the network's DHCP; it goes with network, not with {kind}")
+        card["Address"] = address(item["address"])
+    if kind == "user":
+        if not MODEL.fullmatch(item["model"]):
+            raise ValueError(f"{quote(item['model'])} is not a model of a card; write virtio or e1000")
+        card["Ports"] = forwards(item.get("ports") or ())
+    elif item.get("ports"):
+        raise ValueError(f"ports go with user: true; a machine on a {kind} is reached at its own address")
+    return card
+
+
+def forwards(items: Sequence[str]) -> list[str]:
+    """Ports of the host that QEMU hands on, each as it is shown. https://gitlab.freedesktop.org/slirp/libslirp: TCP and UDP."""
+    bindings = ports.published(items)
+    for binding in bindings:
+        port, ip, number = binding
+        text = quote(ports.shown(binding))
+        if not number.isdigit():
+            raise ValueError(
+                f"{text} leaves the port of the host to be chosen, and QEMU chooses none; write 127.0.0.1:60022:22"
+            )
+        if ":" in ip:
+            raise ValueError(f"{text} has an IPv6 address, and QEMU forwards from IPv4 alone; write 127.0.0.1:60022:22")
+        if port.endswith("/sctp"):
+            raise ValueError(f"{text} is SCTP, and QEMU forwards TCP and UDP alone; take it out")
+        clash = next((other for other in bindings if other is not binding and meet(binding, other)), None)
+        if clash:
+            raise ValueError(f"{text} and {quote(ports.shown(clash))} are the same port of the host; give each its own")
+    return [ports.shown(binding) for binding in bindings]
+
+
+def meet(one: tuple[str, str, str], other: tuple[str, str, str]) -> bool:
+    """Whether two bindings want the same port of the host."""
+    same = (one[2], one[0].partition("/")[2]) == (other[2], other[0].partition("/")[2])
+    return same and ports.overlap(one[1], other[1])
+
+
+def taken(card: Mapping) -> list[tuple[str, str, str]]:
+    """The bindings of a card in user mode; none of another one."""
+    return ports.published(card.get("Ports") or ())
 
 
 def address(value: str) -> str:
@@ -109,13 +151,27 @@ def card_differs(desired: Mapping, observed: Mapping) -> bool:
 def same_card(before: Mapping | None, after: Mapping) -> bool:
     """Whether a card can stay plugged in; its MAC is another one only when that was said."""
     return before is not None and all(
-        before.get(key) == after[key] for key in ("Type", "Source", "Mac", "Model") if after.get(key)
+        before.get(key) == after[key]
+        for key in ("Type", "Source", "Mac", "Model", "Ports")
+        if after.get(key) not in (None, "")
     )
 
 
 def cards_back(value: Mapping | None) -> dict[str, dict]:
-    kept = ("Type", "Source", "Mac", "Model", "Address")
-    return {place: {key: card[key] for key in kept if card.get(key)} for place, card in (value or {}).items()}
+    """That a card has no ports is said too."""
+    kept = ("Type", "Source", "Mac", "Model", "Address", "Ports")
+    return {
+        place: {key: card[key] for key in kept if card.get(key) not in (None, "")}
+        for place, card in (value or {}).items()
+    }
+
+
+def defined(card: Mapping) -> dict[str, Any]:
+    """What a definition says of a card."""
+    return {
+        **{key: card.get(key, "") for key in ("Type", "Source", "Mac", "Model")},
+        **({"Ports": card["Ports"]} if "Ports" in card else {}),
+    }
 
 
 def labels(value: Mapping) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._converge.errors import EngineError, SlipwayError
-from . import names, ready, xml
+from . import address, names, ready, xml
 from .hypervisor import Hypervisor
 
 FIRST, LAST = 0.2, 2.0  # seconds between looks
@@ -36,30 +36,34 @@ class Ladder:
         self._runs()
         if self.rung == "running":
             return
-        address = self._address()
+        place, port = self._address()
         if self.rung == "ssh":
-            self._ssh(address)
+            self._ssh(place, port)
 
     def _runs(self) -> None:
         state = self.hypervisor.read(self.domain.state)[0]
         if state not in (1, 2):
             raise self._failure("running", f"it is {STATES[state] if state < len(STATES) else state}")
 
-    def _address(self) -> str:
+    def _address(self) -> tuple[str, int]:
+        """Where SSH is to answer: address and port."""
+        way = address.forwarded(xml.document(self.hypervisor.read(self.domain.XMLDesc, 0))["Interfaces"])
+        if way:
+            return way
         if self.payload.get("addresses"):
-            return self.payload["addresses"][0]
+            return self.payload["addresses"][0], address.SSH
         pause = FIRST
         while True:
             found = self.hypervisor.addresses(self.domain)
             if found:
-                return found[0]
+                return found[0], address.SSH
             self._runs()
             if time.monotonic() > self.deadline:
                 raise self._failure("address", "no lease, agent or neighbour tells of an address of its cards")
             time.sleep(pause)
             pause = min(pause * 1.5, LAST)
 
-    def _ssh(self, address: str) -> None:
+    def _ssh(self, place: str, port: int) -> None:
         document = xml.document(self.hypervisor.read(self.domain.XMLDesc, 0))
         key = document["Labels"].get(names.HOST_KEY)
         if not key:
@@ -74,12 +78,14 @@ class Ladder:
 
         user = document["Labels"].get(names.USER) or "root"
         verdict = ready.ssh_ready(
-            address, user, key, timeout=max(1.0, self.deadline - time.monotonic()), alias=self.name, wait=wait
+            place, user, key, timeout=max(1.0, self.deadline - time.monotonic()), port=port, alias=self.name, wait=wait
         )
         if stopped.is_set():
             self._runs()
         if not verdict.ok:
-            raise self._failure(verdict.rung, f"{address}: {verdict.evidence}")
+            raise self._failure(
+                verdict.rung, f"{place}{'' if port == address.SSH else f' port {port}'}: {verdict.evidence}"
+            )
 
     def _failure(self, rung: str, evidence: str) -> EngineError:
         said = self._console()

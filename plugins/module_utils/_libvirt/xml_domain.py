@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from . import names
 from .markup import Element, parse, root_of
 from .metadata import labels_in
+from .xml_user import user_cards
 
 NAMESPACE = "urn:slipway.docker:machine:1"
 AGENT = "org.qemu.guest_agent.0"
@@ -71,7 +73,7 @@ def document(text: str) -> dict[str, Any]:
         "Root": _root(disks.get("root")),
         "Disks": {key[5:]: _disk(element) for key, element in disks.items() if key.startswith("disk-")},
         "Seed": path_of(disks["seed"]) if "seed" in disks else "",
-        "Interfaces": {key: interface_of(element) for key, element in interfaces.items()},
+        "Interfaces": _by_number({**{key: interface_of(one) for key, one in interfaces.items()}, **user_cards(domain)}),
         "Agent": agent_of(domain) is not None,
         "Serial": _serial(domain),
         "Labels": labels_in(domain, NAMESPACE),
@@ -184,9 +186,9 @@ def _disk(element: Element) -> dict[str, str]:
 
 
 def interfaces_of(domain: Element) -> dict[str, Element]:
-    """Return the interfaces by our alias, else by their place; sorted."""
+    """Return the interfaces by our alias, else by their place among those that have no other; sorted."""
     found: dict[str, Element] = {}
-    nameless = []
+    others, nameless = user_cards(domain), []
     for place, element in enumerate(elements_of(domain, "interface")):
         alias = _alias(element)
         if re.fullmatch(r"net-\d+", alias) and alias[4:] not in found:
@@ -194,9 +196,13 @@ def interfaces_of(domain: Element) -> dict[str, Element]:
         else:
             nameless.append((place, element))
     for place, element in nameless:
-        while str(place) in found:
+        while str(place) in found or str(place) in others:
             place += 1
         found[str(place)] = element
+    return _by_number(found)
+
+
+def _by_number(found: Mapping[str, Any]) -> dict[str, Any]:
     return dict(sorted(found.items(), key=lambda item: int(item[0])))
 
 

@@ -40,6 +40,7 @@ from .xml_domain import (
     style_of,
 )
 from .xml_render import SPARE_PORTS, by_position, controllers, cpu_elements, kib
+from .xml_user import is_ours, set_user_cards
 
 ALIAS = re.compile(r"ua-[a-zA-Z0-9_-]+")
 
@@ -260,8 +261,10 @@ def _set_disk(domain: Element, element: Element, disk: Mapping[str, str]) -> Non
             _drop(element, "serial")
 
 
-def _patch_interfaces(domain: Element, interfaces: Mapping[str, Any]) -> None:
+def _patch_interfaces(domain: Element, wanted: Mapping[str, Any]) -> None:
+    """Those in user mode last, for an interface that has no name yet is known by where they are."""
     devices, there, kind = domain.need("devices"), interfaces_of(domain), domain.get("type")
+    interfaces = {key: card for key, card in wanted.items() if not is_ours(card)}
     for key in set(there) - set(interfaces):
         devices.remove(there[key])
     for key, interface in by_position(interfaces):
@@ -269,6 +272,7 @@ def _patch_interfaces(domain: Element, interfaces: Mapping[str, Any]) -> None:
             devices.add(interface_element(key, interface, kind), "interface", "controller", "disk")
         elif interface != interface_of(there[key]):
             _set_interface(there[key], interface_element(key, interface, kind))
+    set_user_cards(domain, {key: card for key, card in wanted.items() if is_ours(card)})
 
 
 def _set_interface(element: Element, new: Element) -> None:

@@ -20,6 +20,7 @@ from .xml_device import (
     serial_elements,
 )
 from .xml_domain import NAMESPACE, style_of
+from .xml_user import is_ours, set_user_cards
 
 # Each disk and interface takes a port of its own, and ports cannot be plugged into a machine that runs.
 SPARE_PORTS = 8
@@ -45,6 +46,7 @@ def render(wanted: Mapping[str, Any]) -> str:
         Element("devices", None, *_device_elements(wanted)),
     ]
     domain.indent(0)
+    set_user_cards(domain, {key: card for key, card in wanted["Interfaces"].items() if is_ours(card)})
     if qemu:
         set_labels(domain, NAMESPACE, wanted["Labels"])
     return f"{domain}\n"
@@ -103,7 +105,8 @@ def _clock(wanted: Mapping[str, Any]) -> Element:
 def _device_elements(wanted: Mapping[str, Any]) -> list[Element]:
     kind = wanted["Type"]
     disks = _disk_elements(wanted)
-    interfaces = [interface_element(key, interface, kind) for key, interface in by_position(wanted["Interfaces"])]
+    cards = [(key, card) for key, card in by_position(wanted["Interfaces"]) if not is_ours(card)]
+    interfaces = [interface_element(key, card, kind) for key, card in cards]
     if not style_of(kind).qemu:
         return [*disks, *_plain_controllers(wanted), *interfaces]
     others = [

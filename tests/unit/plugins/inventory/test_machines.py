@@ -101,7 +101,7 @@ def test_a_machine_is_a_host_with_all_that_is_known_of_it(host: dict[str, Any]) 
     inventory = parsed(Machines())
     assert set(inventory.hosts) == {"web"}
     known = of(inventory)
-    assert known["ansible_host"] == "10.93.0.57"
+    assert (known["ansible_host"], known["ansible_port"]) == ("10.93.0.57", 22)
     assert known["ansible_user"] == "debian"
     assert known["slipway_machine_name"] == "web" and known["slipway_machine_uri"] == URI
     assert known["slipway_machine"] == {
@@ -112,6 +112,7 @@ def test_a_machine_is_a_host_with_all_that_is_known_of_it(host: dict[str, Any]) 
         "project": "shop",
         "networks": ["back", "br0"],
         "addresses": ["10.93.0.57"],
+        "port": 22,
         "macs": ["52:54:00:0a:5d:01", "52:54:00:0a:5d:02"],
         "labels": {"role": "front", "note": "{{ lookup('pipe', 'id') }}"},
         "image": "sha256:4fe9a3c2f1b0d8e7a6c5b4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f3",
@@ -152,6 +153,33 @@ def test_without_a_host_key_there_are_no_ssh_arguments_but_a_warning(host: dict[
 def test_a_reservation_comes_before_a_lease(host: dict[str, Any]) -> None:
     host["networks"]["back"]["xml"] = BACK.replace("0A:5D:09", "0a:5d:01")
     assert of(parsed(Machines()))["ansible_host"] == "10.93.0.10"
+
+
+USER_CARD = """
+  <qemu:commandline>
+    <qemu:arg value='-netdev'/>
+    <qemu:arg value='user,id=slipway-net-2,hostfwd=tcp::8080-:80,hostfwd=tcp:{}:60022-:22'/>
+    <qemu:arg value='-device'/>
+    <qemu:arg value='virtio-net-pci,netdev=slipway-net-2,id=slipway-net-2,mac=52:54:00:0a:5d:03,addr=0x10'/>
+  </qemu:commandline>
+</domain>"""
+
+
+@pytest.mark.parametrize(
+    ("bound", "reached"), [("127.0.0.1", "127.0.0.1"), ("", "127.0.0.1"), ("192.0.2.9", "192.0.2.9")]
+)
+def test_a_port_of_the_host_that_leads_to_ssh_comes_first_whether_it_runs_or_not(
+    host: dict[str, Any], bound: str, reached: str
+) -> None:
+    text = WEB.replace("<domain ", "<domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0' ")
+    host["domains"]["web"]["xml"] = text.replace("</domain>", USER_CARD.format(bound))
+    known = of(parsed(Machines()))
+    assert (known["ansible_host"], known["ansible_port"]) == (reached, 60022)
+    assert known["slipway_machine"]["addresses"] == [reached, "10.93.0.57"]
+    assert known["slipway_machine"]["macs"][2] == "52:54:00:0a:5d:03"
+    host["domains"]["web"]["state"] = 5
+    known = of(parsed(Machines()))
+    assert (known["ansible_host"], known["ansible_port"]) == (reached, 60022)
 
 
 def test_a_lease_that_has_expired_is_no_address(host: dict[str, Any]) -> None:

@@ -36,6 +36,7 @@ def test_a_machine_is_read_from_its_domain() -> None:
             {"type": "network", "source": "back", "mac": MAC},
             {"type": "bridge", "source": "br0", "mac": "52:54:00:0a:5d:02"},
         ],
+        "forwarded": None,
         "agent": True,
     }
 

@@ -22,6 +22,11 @@ def interface(last: int, kind: str = "user", source: str = "", model: str = "vir
     return {"Type": kind, "Source": source, "Mac": f"52:54:00:aa:00:{last:02x}", "Model": model}
 
 
+def user_card(last: int, *ports: str, model: str = "virtio") -> dict[str, Any]:
+    """A card in user mode that QEMU itself carries."""
+    return {**interface(last, model=model), "Ports": list(ports)}
+
+
 def machine(name: str, number: int, **others: Any) -> dict[str, Any]:
     return {
         "Name": name,
@@ -85,6 +90,15 @@ MACHINES = {
         Disks={name: disk("store", name, bus) for name, bus in (("b", "scsi"), ("a", "sata"), ("c", "virtio"))},
     ),
     "efi": machine("uefi", 5, Firmware="efi", Cpu="host-model"),
+    "desktop": machine(
+        "desk",
+        14,
+        Interfaces={
+            "0": interface(0x50, "bridge", "br0"),
+            "1": user_card(0x51, "127.0.0.1:60022:22", "0.0.0.0:5353:53/udp", "8080:80"),
+            "2": interface(0x52),
+        },
+    ),
     "named-cpu": machine("named", 6, Cpu="qemu64"),
 }
 ELSEWHERE = {
@@ -156,6 +170,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "interfaces": {
         "Interfaces": {"0": interface(1, "network", "lab"), "1": interface(0x31), "3": interface(0x33, model="e1000")}
     },
+    "user_card": {"Interfaces": {"0": user_card(0x35, "127.0.0.1:60022:22"), "1": interface(1)}},
+    "other_user_card": {"Interfaces": {"1": user_card(0x35, model="e1000")}},
     "agent": {"Agent": True},
     "no_agent": {"Agent": False},
     "serial": {"Serial": f"{IMAGES}/other.log"},

@@ -39,6 +39,7 @@ class FakeHypervisor:
         self.directories: dict[str, str] = {}
         self.leases: list[str] = []
         self.consoles: dict[str, bytes] = {}
+        self.in_use: dict[str, str] = {}  # ports of the host that cannot be had, by the port inside, and why
         self.deaf_to: set[str] = set()  # words of steps that it says it has done, and has not
 
     def close(self) -> None:
@@ -67,6 +68,9 @@ class FakeHypervisor:
         return self.leases
 
     version = "9.0.0"
+
+    def refusal(self, binding: tuple[str, str, str]) -> str:
+        return self.in_use.get(binding[0], "")
 
     def snapshots(self, _name: str) -> list[str]:
         return []

@@ -38,6 +38,7 @@ def made(case: dict[str, Any]) -> FakeHypervisor:
     for place, values in (case.get("by_hand") or {}).items():
         hypervisor.change(place, values)
     hypervisor.uri = case.get("uri", hypervisor.uri)
+    hypervisor.in_use = case.get("in_use") or {}
     hypervisor.asked.clear()
     return hypervisor
 

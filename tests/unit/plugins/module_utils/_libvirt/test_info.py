@@ -119,6 +119,31 @@ def test_what_counts_from_the_next_start_on_is_told(hypervisor: FakeHypervisor) 
     assert web["addresses"] == ["192.168.90.77"]
 
 
+def test_a_port_of_the_host_is_the_way_to_a_machine_whose_card_is_in_user_mode(hypervisor: FakeHypervisor) -> None:
+    card = {
+        "Type": "user",
+        "Source": "",
+        "Mac": "52:54:00:00:00:09",
+        "Model": "virtio",
+        "Ports": ["60022:22", "8080:80"],
+    }
+    defined = hypervisor.found["machine"]["web"]
+    more = {"Interfaces": {**defined["Interfaces"], "2": card}}
+    hypervisor.change("machine/web", more)
+    assert only(hypervisor, name="web")["needs_restart"] == ["networks"], "it was not started with it"
+    assert only(hypervisor, name="web")["port"] == 22
+    hypervisor.change("machine/web", {"Live": {**defined["Live"], **more}})
+    web = only(hypervisor, name="web")
+    assert (web["address"], web["port"], web["addresses"], web["needs_restart"]) == (
+        "127.0.0.1",
+        60022,
+        ["127.0.0.1"],
+        [],
+    )
+    assert (web["connection"]["ansible_host"], web["connection"]["ansible_port"]) == ("127.0.0.1", 60022)
+    assert web["networks"] == ["back", "br0", ""]
+
+
 def test_the_end_of_a_console_without_what_looks_secret(hypervisor: FakeHypervisor) -> None:
     path = hypervisor.found["machine"]["web"]["Serial"]
     hypervisor.consoles[path] = b"one\r\ntwo\r\npassword=hunter22\r\nlogin: \xff"

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.slipway.docker.plugins.module_utils._libvirt import xml
 
-from .documents import CHANGES, ELSEWHERE, IMAGES, MACHINES, MIB, disk, interface, machine
+from .documents import CHANGES, ELSEWHERE, IMAGES, MACHINES, MIB, disk, interface, machine, user_card
 from .schema import check
 
 HERE = Path(__file__).parent
@@ -68,7 +68,7 @@ def test_devices_that_are_not_meant_stay_to_the_byte(name: str, change: str) -> 
     for device, said in xml.devices(text).items():
         if device in same:
             assert without_alias(found[device]) == without_alias(said)
-    for line in ("<uuid>", "<emulator>", "libosinfo", "qemu:arg", "<memballoon", "<video>", "passwd="):
+    for line in ("<uuid>", "<emulator>", "libosinfo", "guest=theirs", "<memballoon", "<video>", "passwd="):
         assert patched.count(line) == text.count(line)
 
 
@@ -130,6 +130,28 @@ def test_what_others_made_is_known_by_its_place_until_it_has_a_name() -> None:
     assert xml.document(patched)["Disks"] == document["Disks"]
     assert list(xml.document(patched)["Interfaces"]) == ["1"]
     assert "/srv/debian.iso" in patched
+
+
+def test_a_card_in_user_mode_stands_beside_what_others_say_to_qemu() -> None:
+    card = user_card(0x61, "127.0.0.1:60022:22", "5353:53/udp")
+    text = recorded("foreign")
+    there = xml.document(text)["Interfaces"]
+    patched = xml.patch(text, {"Interfaces": {**there, "2": card}})
+    assert re.findall(r"<qemu:arg value='([^']*)'/>", patched) == [
+        "-name",
+        "guest=theirs",
+        "-netdev",
+        "user,id=slipway-net-2,hostfwd=tcp:127.0.0.1:60022-:22,hostfwd=udp::5353-:53",
+        "-device",
+        "virtio-net-pci,netdev=slipway-net-2,id=slipway-net-2,mac=52:54:00:aa:00:61,addr=0x10",
+    ]
+    back = xml.patch(patched, {"Interfaces": there})
+    assert xml.document(back) == xml.document(text)
+    assert re.findall(r"<qemu:arg value='([^']*)'/>", back) == ["-name", "guest=theirs"]
+    alone = xml.patch(recorded("q35"), {"Interfaces": {"0": card}})
+    assert "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'" in alone
+    assert "qemu:commandline" not in xml.patch(alone, {"Interfaces": {}})
+    assert xml.document(xml.render({**MACHINES["q35"], "Interfaces": {"0": card}}))["Interfaces"] == {"0": card}
 
 
 def test_a_serial_or_a_file_names_a_disk_when_no_alias_does() -> None:

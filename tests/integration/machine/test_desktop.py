@@ -1,0 +1,121 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A machine on a hypervisor without root: its card is in user mode, and ports of the host lead into it. One guest, which all tests share."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from harness.guest import image_in
+from harness.hypervisor import UserSession
+from harness.machines import UserMachines
+from harness.namespaces import run, wait_for
+
+HERE = "127.0.0.1"
+SSH, OTHER = 60022, 60023
+
+
+class Desk:
+    """One machine that runs throughout."""
+
+    def __init__(self, machines: UserMachines) -> None:
+        self.machines = machines
+        self.session: UserSession = machines.hypervisor  # type: ignore[assignment]
+        card = {"user": True, "ports": [f"{HERE}:{SSH}:22", f"{HERE}:{OTHER}:80"]}
+        self.options = machines.small(image_in(self.session, "small"), name="desk", networks=[card], timeout=90)
+        self.before = self.session.snapshot()
+        self.made = machines.change("machine", project="desktop", **self.options)
+        self.shown = self.made["resources"]["machine/desk"]
+
+    def card(self, *ports: str) -> list[dict[str, Any]]:
+        return [{"user": True, "ports": list(ports)}]
+
+    def ssh(self, *command: str, port: int = SSH, check: bool = True) -> str:
+        """Run a command in it, with its key as a line of known_hosts has it."""
+        known = self.machines.place / "known_hosts"
+        known.write_text(f"[{HERE}]:{port} {self.shown['host_key']}\n")
+        line = self.session.enter(
+            "ssh", "-F", "none", "-i", str(self.machines.key()[0]), "-o", f"UserKnownHostsFile={known}", "-o", "BatchMode=yes",
+            "-o", "StrictHostKeyChecking=yes", "-p", str(port), f"root@{HERE}", "--", *command, pid=False,
+        )  # fmt: skip
+        return run(line, check=check)
+
+    @contextmanager
+    def listener(self, port: int) -> Iterator[None]:
+        """Something else that has a port of the host."""
+        text = f"import socket, time; s = socket.create_server(('{HERE}', {port})); print(flush=True); time.sleep(60)"
+        line = self.session.enter("python3", "-c", text, pid=False)
+        with subprocess.Popen(line, stdout=subprocess.PIPE) as other:
+            assert other.stdout and other.stdout.readline()
+            yield
+            other.kill()
+
+
+@pytest.fixture(scope="module")
+def desk(user_machines: UserMachines) -> Desk:
+    return Desk(user_machines)
+
+
+def test_it_is_reached_at_a_port_of_the_host(desk: Desk) -> None:
+    shown = desk.shown
+    assert (shown["address"], shown["port"], shown["addresses"]) == (HERE, SSH, [HERE])
+    assert (shown["connection"]["ansible_host"], shown["connection"]["ansible_port"]) == (HERE, SSH)
+    assert desk.ssh("hostname") == "desk"
+    mac = desk.ssh("cat", "/sys/class/net/eth0/address")
+    assert [mac] == shown["macs"]
+    info = desk.machines("machine_info", name="desk").ok()
+    assert info["machine"]["connection"] == shown["connection"]
+    assert info["hypervisor"]["driver"] == "qemu_session"
+
+
+def test_nothing_of_it_needed_root(desk: Desk) -> None:
+    paths = [path for path in desk.session.home.rglob("*") if path.name.startswith("slipway.desktop.")]
+    assert {path.parent for path in paths} == {desk.session.images}
+    assert {path.stat().st_uid for path in paths} == {desk.session.images.stat().st_uid} != {0}
+    assert desk.session.in_namespaces("sh", "-c", "ps -o user= -C qemu-system-x86_64").split() == ["person"]
+
+
+def test_another_daemon_finds_it_as_it_was(desk: Desk) -> None:
+    """A session's daemon ends when nobody asks it, and the next one takes itself for another host."""
+    desk.session.stop_daemon()
+    again = desk.machines.settled("machine", project="desktop", **desk.options)
+    assert again["resources"]["machine/desk"]["uuid"] == desk.shown["uuid"]
+
+
+def test_ports_of_the_host_that_cannot_be_had(desk: Desk) -> None:
+    other = {**desk.options, "name": "other", "networks": desk.card(f"{SSH}:22")}
+    assert "the machine desk has" in desk.machines.refused("machine", project="desktop", **other)
+    with desk.listener(60099):
+        message = desk.machines.refused(
+            "machine", project="desktop", **{**other, "networks": desk.card("127.0.0.1:60099:22")}
+        )
+    assert "networks[0].ports" in message and "something else has" in message
+    message = desk.machines.refused("machine", project="desktop", **{**other, "networks": desk.card("22:22")})
+    assert "choose one from 1024 on" in message
+
+
+def test_other_ports_are_had_after_a_restart(desk: Desk) -> None:
+    wanted = {**desk.options, "networks": desk.card(f"{HERE}:{OTHER}:22")}
+    assert "on_restart_required" in desk.machines.refused("machine", project="desktop", **wanted)
+    later = desk.machines("machine", project="desktop", **wanted, on_restart_required="defer").ok()
+    shown = later["resources"]["machine/desk"]
+    assert (shown["port"], shown["needs_restart"]) == (SSH, ["networks"])
+    assert desk.ssh("hostname") == "desk"
+    done = desk.machines("machine", project="desktop", **{**wanted, "state": "restarted"}).ok()
+    shown = done["resources"]["machine/desk"]
+    assert (shown["port"], shown["needs_restart"], shown["macs"]) == (OTHER, [], desk.shown["macs"])
+    assert desk.ssh("hostname", port=OTHER) == "desk"
+    assert not desk.ssh("hostname", check=False)
+    desk.machines.settled("machine", project="desktop", **wanted)
+
+
+def test_when_it_is_gone_nothing_is_left(desk: Desk) -> None:
+    desk.machines.change("machine", project="desktop", name="desk", state="absent", destroy=True)
+    left = desk.session.snapshot()
+    assert left["domains"] == desk.before["domains"] and left["files"] == desk.before["files"]
+    assert not [volume for volume in left["volumes"] if ".image." not in volume[1]]
+    wait_for(lambda: not desk.session.in_namespaces("sh", "-c", "pgrep qemu-system || true"), 10, "the guest to end")
