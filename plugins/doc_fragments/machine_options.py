@@ -164,6 +164,26 @@ options:
         description: The model of the card.
         type: str
         default: virtio
+  folders:
+    description:
+      - Folders of the hypervisor's host that the guest has too. QEMU hypervisors only. One that is no longer said goes. A change needs a restart.
+      - They go in by 9p. What the guest writes belongs to whoever runs QEMU, which in a session is you; on a system's hypervisor that user must be let in.
+      - "The guest is told where each belongs by an OEM string of its SMBIOS tables, C(io.systemd.credential.binary:fstab.extra), which systemd from 254 on
+        and the small Linux mount by themselves. Its kernel must know 9p; Debian's kernel for clouds does not."
+    type: list
+    elements: dict
+    suboptions:
+      source:
+        description: The folder on the hypervisor's host. It must be there, which is looked at where the hypervisor is that of this host.
+        type: path
+        required: true
+      target:
+        description: Where the guest has it. By default where the host has it.
+        type: str
+      read_only:
+        description: Whether the guest can only read it.
+        type: bool
+        default: false
   autostart:
     description: Whether the machine starts with the host.
     type: bool

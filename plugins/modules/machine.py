@@ -58,7 +58,7 @@ EXAMPLES = r"""
     ansible_host: "{{ web.resources['machine/web'].address }}"
     ansible_port: "{{ web.resources['machine/web'].port }}"
 
-- name: A machine of your own, without root, with SSH and the site on this host's loopback
+- name: A machine of your own, without root, with SSH and the site on this host's loopback, and with your folder of that site
   slipway.docker.machine:
     uri: qemu:///session
     name: desk
@@ -68,6 +68,9 @@ EXAMPLES = r"""
     memory: 2g
     networks:
       - {user: true, ports: ["127.0.0.1:60022:22", "127.0.0.1:8080:80"]}
+    folders:
+      - {source: ~/site}
+      - {source: /usr/share/doc, target: /srv/doc, read_only: true}
     seed:
       ssh_keys: ["{{ lookup('ansible.builtin.file', '~/.ssh/id_ed25519.pub') }}"]
 

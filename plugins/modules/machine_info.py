@@ -170,6 +170,9 @@ machines:
     disks:
       description: The paths of data disks, by their names.
       type: dict
+    folders:
+      description: The folders of the host that the guest has too, by where it has them, with C(source) and C(read_only).
+      type: dict
     storage:
       description: >-
         Each file, C(root), C(disks.NAME) and C(seed), with C(path), C(format), C(capacity), C(allocation) in bytes and C(backing),

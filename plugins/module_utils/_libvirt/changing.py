@@ -80,6 +80,11 @@ def updates(
             define[key] = changed[option].after
     if "boot" in changed:
         define["Boot"] = _boot(resource, observed, _lost("boot", changes), world)
+    if "folders" in changed:
+        kept = {
+            target: one for target, one in raw["Defined"]["Folders"].items() if target not in _lost("folders", changes)
+        }
+        define["Folders"] = dict(sorted({**kept, **(resource.body.get("Folders") or {})}.items()))
     hot: list[Step] = []
     for option, key, most in (
         ("memory", "Memory", "MemoryMax"),

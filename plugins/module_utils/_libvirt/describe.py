@@ -24,6 +24,7 @@ LIVE = {
     "boot": "Boot",
     "accel": "Type",
     "agent": "Agent",
+    "folders": "Folders",
 }
 
 
@@ -84,6 +85,10 @@ def _machine(hypervisor: Hypervisor, observed: Observed) -> dict[str, Any]:
         **accel(hypervisor, raw.get("Type") or ""),
         "image": raw.get("Image") or "",
         "disks": {name: item["Path"] for name, item in (raw.get("Disks") or {}).items()},
+        "folders": {
+            target: {"source": one["Source"], "read_only": one["ReadOnly"]}
+            for target, one in (raw.get("Folders") or {}).items()
+        },
         "root": (raw.get("Root") or {}).get("Path", ""),
         "autostart": raw.get("Autostart"),
         "labels": {name: value for name, value in labels.items() if not name.startswith(names.OWN)},

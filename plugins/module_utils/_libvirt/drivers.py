@@ -52,6 +52,8 @@ class Driver:
     # Labels can be kept in the domain.
     metadata: bool = True
     agent: bool = True
+    # Folders of the host can be handed to a guest.
+    folders: bool = True
     # Storage: pools at all, overlays on a base, bytes sent through libvirt, growing.
     pools: bool = True
     overlays: bool = True
@@ -111,6 +113,7 @@ VBOX = Driver(
     autostart=False,
     metadata=False,
     agent=False,
+    folders=False,
     overlays=False,
     upload=False,
     resize=False,
@@ -138,6 +141,7 @@ HYPERV = Driver(
     update=False,
     metadata=False,
     agent=False,
+    folders=False,
     pools=False,
     overlays=False,
     upload=False,
@@ -157,6 +161,7 @@ TEST = Driver(
     detach=False,
     update=False,
     agent=False,
+    folders=False,
     upload=False,
     resize=False,
     addresses=(),
@@ -275,6 +280,8 @@ def _devices(driver: Driver, said: Mapping[str, Any]) -> Iterator[tuple[str, str
 def _services(driver: Driver, said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if said.get("autostart") and not driver.autostart:
         yield "autostart", f"{driver.title} cannot start machines at boot; leave out autostart"
+    if said.get("folders") and not driver.folders:
+        yield "folders", f"{driver.title} is handed no folders of the host through libvirt; leave out folders"
     if said.get("agent") and not driver.agent:
         yield "agent", f"{driver.title} has no channel for the guest agent; leave out agent"
 
@@ -310,6 +317,7 @@ OPTIONS = {
     "Disks": "disks",
     "Seed": "seed",
     "Interfaces": "networks",
+    "Folders": "folders",
     "Agent": "agent",
 }
 

@@ -323,6 +323,20 @@ class Hypervisor:
         """Why a port of the hypervisor's host cannot be had; empty when it can, or nobody here can know."""
         return host_ports.refusal(binding) if uris.is_here(self.uri) else ""
 
+    def refusal_of_folder(self, source: str, read_only: bool) -> str:
+        """Why a folder of the hypervisor's host cannot be handed to a guest; empty when it can, or nobody here can know."""
+        if not uris.is_here(self.uri):
+            return ""
+        if not os.path.isdir(source):
+            return "is no folder of this host; make it, or correct source"
+        if not uris.is_session(self.uri):
+            return ""  # another user runs QEMU there
+        if not os.access(source, os.R_OK | os.X_OK):
+            return "is a folder that whoever runs this may not read; let him, or leave it out"
+        if not read_only and not os.access(source, os.W_OK):
+            return "is a folder that whoever runs this may not write to; let him, or say read_only: true"
+        return ""
+
     def snapshots(self, name: str) -> list[str]:
         """Names of a machine's snapshots; none when the driver knows no such thing."""
         try:

@@ -36,6 +36,11 @@ CARD = (
     Option("address", "str"),
     Option("model", "str", default="virtio"),
 )
+FOLDER = (
+    Option("source", "path", required=True),
+    Option("target", "str"),
+    Option("read_only", "bool", default=False),
+)
 SEED = (
     Option("hostname", "str"),
     Option("user", "str", default="root"),
@@ -129,6 +134,7 @@ OPTIONS = (
     Option("accel", "str", "Type", values.accelerator, matches=values.accelerator_matches, choices=("auto", *values.ACCELERATORS), update=True, resets=True),
     Option("disks", "list", "Disks", values.disks, values.disks_back, elements="dict", suboptions=DISK, keyed=True, update=True, resets=True, unset={}),
     Option("networks", "list", "Interfaces", values.cards, values.cards_back, values.cards_match, elements="dict", suboptions=CARD, update=True, resets=True, unset={}),
+    Option("folders", "list", "Folders", values.folders, values.folders_back, elements="dict", suboptions=FOLDER, keyed=True, update=True, resets=True, unset={}),
     Option("autostart", "bool", "Autostart", decode=bool, update=True, resets=True, unset=False),
     Option("agent", "bool", "Agent", decode=bool, update=True, resets=True),
     Option("protect", "bool", "Protect", decode=bool, update=True, resets=True, unset=False),

@@ -137,6 +137,7 @@ def fill(document: dict, resource: Resource, world: World) -> dict:
             number: {**card, "Mac": card.get("Mac") or names.mac(identity, number)}
             for number, card in (document.get("Interfaces") or {}).items()
         },
+        "Folders": dict(sorted((document.get("Folders") or {}).items())),
         "Agent": document.get("Agent", True),
         "Serial": place.volume(names.CONSOLE, "log"),
     }

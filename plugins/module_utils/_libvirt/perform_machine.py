@@ -61,7 +61,8 @@ class Machines(Part):
         self._verify_boot(body["Boot"])
         document = {**body, "Labels": self._with_key(action.resource[1], body["Labels"])}
         self._define_and_look(
-            xml.render(document), {key: document[key] for key in ("Name", "UUID", "Memory", "Cpus", "Root", "Disks")}
+            xml.render(document),
+            {key: document[key] for key in ("Name", "UUID", "Memory", "Cpus", "Root", "Disks", "Folders")},
         )
         if body.get("Autostart"):
             self.change("autostart", self.hypervisor.domain(body["UUID"]).setAutostart, True)

@@ -86,9 +86,15 @@ def check(hypervisor: Hypervisor, driver: drivers.Driver, planned: Plan, task: T
             for option, sentence in drivers.refuse_changes(driver, observed.raw["Defined"], action.payload["changes"]):
                 mistakes.add(join(places.get(action.resource, ""), option), sentence)
     starting = {action.resource for action in planned.actions if action.verb == "start"}
+    touched = starting | {action.resource for action in planned.actions if action.verb in ("create", "define")}
     for resource in task.desired:
         if resource.key in starting:
             _check_ports(hypervisor, resource, world.facts["published"], mistakes)
+        if resource.key in touched and resource.kind is machine.KIND:
+            for folder in (resource.fields.get("folders") or {}).values():
+                refusal = hypervisor.refusal_of_folder(folder["Source"], folder["ReadOnly"])
+                if refusal:
+                    mistakes.add(join(resource.place, "folders"), f"{quote(folder['Source'])} {refusal}")
     mistakes.refuse()
 
 

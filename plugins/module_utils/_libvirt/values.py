@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -172,6 +173,32 @@ def defined(card: Mapping) -> dict[str, Any]:
         **{key: card.get(key, "") for key in ("Type", "Source", "Mac", "Model")},
         **({"Ports": card["Ports"]} if "Ports" in card else {}),
     }
+
+
+def folders(items: Sequence[Mapping]) -> dict[str, dict]:
+    """By where the guest has them."""
+    found: dict[str, dict] = {}
+    for item in items:
+        source = _folder(item["source"])
+        target = _folder(item.get("target") or source)
+        if target == "/":
+            raise ValueError(
+                f'"/" is the whole of the guest; write where it is to have the folder {quote(source)}, such as /srv/site'
+            )
+        if target in found:
+            raise ValueError(f"{quote(target)} is there twice; give each folder its own target")
+        found[target] = {"Source": source, "ReadOnly": item["read_only"]}
+    return found
+
+
+def _folder(path: str) -> str:
+    if not path.startswith("/") or ".." in path.split("/") or not path.isprintable():
+        raise ValueError(f"{quote(path)} is not the absolute path of a folder; write /home/ana/site")
+    return posixpath.normpath(path).replace("//", "/")
+
+
+def folders_back(value: Mapping | None) -> dict[str, dict]:
+    return {target: dict(folder) for target, folder in (value or {}).items()}
 
 
 def labels(value: Mapping) -> dict[str, str]:

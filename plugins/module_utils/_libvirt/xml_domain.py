@@ -12,6 +12,7 @@ from typing import Any
 from . import names
 from .markup import Element, parse, root_of
 from .metadata import labels_in
+from .xml_folder import folders_of
 from .xml_user import user_cards
 
 NAMESPACE = "urn:slipway.docker:machine:1"
@@ -74,6 +75,7 @@ def document(text: str) -> dict[str, Any]:
         "Disks": {key[5:]: _disk(element) for key, element in disks.items() if key.startswith("disk-")},
         "Seed": path_of(disks["seed"]) if "seed" in disks else "",
         "Interfaces": _by_number({**{key: interface_of(one) for key, one in interfaces.items()}, **user_cards(domain)}),
+        "Folders": folders_of(domain),
         "Agent": agent_of(domain) is not None,
         "Serial": _serial(domain),
         "Labels": labels_in(domain, NAMESPACE),

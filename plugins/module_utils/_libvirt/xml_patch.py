@@ -39,6 +39,7 @@ from .xml_domain import (
     size_of,
     style_of,
 )
+from .xml_folder import set_folders
 from .xml_render import SPARE_PORTS, by_position, controllers, cpu_elements, kib
 from .xml_user import is_ours, set_user_cards
 
@@ -291,6 +292,11 @@ def _set_interface(element: Element, new: Element) -> None:
             element.need(tag, "mac", "source").set(name, value)
 
 
+def _patch_folders(domain: Element, folders: Mapping[str, Any]) -> None:
+    if style_of(domain.get("type")).qemu:
+        set_folders(domain, folders)
+
+
 def _patch_agent(domain: Element, agent: bool) -> None:
     if agent:
         domain.need("devices").add(agent_element(), "channel", "console", "serial")
@@ -341,6 +347,7 @@ PATCHES: dict[str, Callable[[Element, Any], None]] = {
     "Disks": _patch_disks,
     "Seed": _patch_seed,
     "Interfaces": _patch_interfaces,
+    "Folders": _patch_folders,
     "Agent": _patch_agent,
     "Serial": _patch_serial,
     "Labels": _patch_labels,

@@ -20,6 +20,7 @@ from .xml_device import (
     serial_elements,
 )
 from .xml_domain import NAMESPACE, style_of
+from .xml_folder import set_folders
 from .xml_user import is_ours, set_user_cards
 
 # Each disk and interface takes a port of its own, and ports cannot be plugged into a machine that runs.
@@ -48,6 +49,7 @@ def render(wanted: Mapping[str, Any]) -> str:
     domain.indent(0)
     set_user_cards(domain, {key: card for key, card in wanted["Interfaces"].items() if is_ours(card)})
     if qemu:
+        set_folders(domain, wanted["Folders"])
         set_labels(domain, NAMESPACE, wanted["Labels"])
     return f"{domain}\n"
 
@@ -116,7 +118,7 @@ def _device_elements(wanted: Mapping[str, Any]) -> list[Element]:
     ]
     scsi = [scsi_controller(kind)] if any(disk["Bus"] == "scsi" for disk in wanted["Disks"].values()) else []
     # The agent's channel hangs on a virtio-serial controller, a device as any other.
-    ports = len(disks) + len(interfaces) + len(others) + SPARE_PORTS
+    ports = len(disks) + len(interfaces) + len(wanted["Folders"]) + len(others) + SPARE_PORTS
     return [
         *disks,
         *controllers(wanted["MachineType"], ports),

@@ -1,9 +1,10 @@
 # Copyright: Contributors to the Slipway project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A machine on a hypervisor without root: its card is in user mode, and ports of the host lead into it. One guest, which all tests share."""
+"""A machine on a hypervisor without root: ports of the host lead into it, and it has folders of its user. One guest, which all tests share."""
 
 from __future__ import annotations
 
+import base64
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,10 +27,26 @@ class Desk:
         self.machines = machines
         self.session: UserSession = machines.hypervisor  # type: ignore[assignment]
         card = {"user": True, "ports": [f"{HERE}:{SSH}:22", f"{HERE}:{OTHER}:80"]}
-        self.options = machines.small(image_in(self.session, "small"), name="desk", networks=[card], timeout=90)
+        self.site, self.shown_only = (self.session.home / name for name in ("with blank", "to read"))
+        for path in (self.site, self.shown_only):
+            run(self.session.as_person("sh", "-c", 'mkdir "$1" && echo from the host >"$1/index"', "sh", str(path)))
+        folders = [
+            {"source": str(self.site)},
+            {"source": str(self.shown_only), "target": "/srv/read", "read_only": True},
+        ]
+        self.options = machines.small(
+            image_in(self.session, "small-folders"), name="desk", networks=[card], folders=folders, timeout=90
+        )
         self.before = self.session.snapshot()
         self.made = machines.change("machine", project="desktop", **self.options)
         self.shown = self.made["resources"]["machine/desk"]
+
+    def told(self) -> list[list[str]]:
+        """The lines of fstab that the guest finds in its firmware's tables, as systemd looks for them."""
+        raw = self.ssh("cat /sys/firmware/dmi/entries/11-0/raw")
+        (said,) = [text for text in raw.split("\0") if "io.systemd.credential.binary:fstab.extra=" in text]
+        lines = base64.b64decode(said.partition("fstab.extra=")[2]).decode().splitlines()
+        return [[word.replace("\\040", " ") for word in line.split(" ")] for line in lines]
 
     def card(self, *ports: str) -> list[dict[str, Any]]:
         return [{"user": True, "ports": list(ports)}]
@@ -79,6 +96,29 @@ def test_nothing_of_it_needed_root(desk: Desk) -> None:
     assert desk.session.in_namespaces("sh", "-c", "ps -o user= -C qemu-system-x86_64").split() == ["person"]
 
 
+def test_what_the_user_s_folders_hold_is_in_the_guest_and_back(desk: Desk) -> None:
+    told = desk.told()
+    assert [line[1:3] for line in told] == [["/srv/read", "9p"], [str(desk.site), "9p"]]
+    for tag, target, kind, options, *_rest in told:
+        desk.ssh(f"mkdir -p '{target}' && mount -t {kind} -o '{options.replace(',nofail', '')}' {tag} '{target}'")
+    assert desk.ssh(f"cat '{desk.site}/index' /srv/read/index").split("\n") == ["from the host", "from the host"]
+    desk.ssh(f"echo from the guest >'{desk.site}/back'; echo no >/srv/read/back; sync", check=False)
+    back = desk.site / "back"
+    assert back.read_text() == "from the guest\n" and back.stat().st_uid == desk.site.stat().st_uid
+    assert not (desk.shown_only / "back").exists()
+
+
+def test_other_folders_need_a_restart_and_must_be_there(desk: Desk) -> None:
+    def with_folder(source: str) -> str:
+        return desk.machines.refused("machine", project="desktop", **{**desk.options, "folders": [{"source": source}]})
+
+    assert "on_restart_required" in with_folder(str(desk.site))
+    desk.options["on_restart_required"] = "restart"
+    assert "is no folder of this host" in with_folder(f"{desk.site}/nowhere")
+    assert "may not write to; let him, or say read_only" in with_folder("/usr/share")
+    del desk.options["on_restart_required"]
+
+
 def test_another_daemon_finds_it_as_it_was(desk: Desk) -> None:
     """A session's daemon ends when nobody asks it, and the next one takes itself for another host."""
     desk.session.stop_daemon()
@@ -99,17 +139,18 @@ def test_ports_of_the_host_that_cannot_be_had(desk: Desk) -> None:
 
 
 def test_other_ports_are_had_after_a_restart(desk: Desk) -> None:
-    wanted = {**desk.options, "networks": desk.card(f"{HERE}:{OTHER}:22")}
+    wanted = {**desk.options, "networks": desk.card(f"{HERE}:{OTHER}:22"), "folders": desk.options["folders"][1:]}
     assert "on_restart_required" in desk.machines.refused("machine", project="desktop", **wanted)
     later = desk.machines("machine", project="desktop", **wanted, on_restart_required="defer").ok()
     shown = later["resources"]["machine/desk"]
-    assert (shown["port"], shown["needs_restart"]) == (SSH, ["networks"])
+    assert (shown["port"], shown["needs_restart"]) == (SSH, ["folders", "networks"])
     assert desk.ssh("hostname") == "desk"
     done = desk.machines("machine", project="desktop", **{**wanted, "state": "restarted"}).ok()
     shown = done["resources"]["machine/desk"]
     assert (shown["port"], shown["needs_restart"], shown["macs"]) == (OTHER, [], desk.shown["macs"])
     assert desk.ssh("hostname", port=OTHER) == "desk"
     assert not desk.ssh("hostname", check=False)
+    assert shown["folders"] == {"/srv/read": {"source": str(desk.shown_only), "read_only": True}}
     desk.machines.settled("machine", project="desktop", **wanted)
 
 

@@ -27,6 +27,10 @@ def user_card(last: int, *ports: str, model: str = "virtio") -> dict[str, Any]:
     return {**interface(last, model=model), "Ports": list(ports)}
 
 
+def folder(source: str, read_only: bool = False) -> dict[str, Any]:
+    return {"Source": source, "ReadOnly": read_only}
+
+
 def machine(name: str, number: int, **others: Any) -> dict[str, Any]:
     return {
         "Name": name,
@@ -45,6 +49,7 @@ def machine(name: str, number: int, **others: Any) -> dict[str, Any]:
         "Disks": {"data": disk(name, "data")},
         "Seed": volume(name, "seed", "iso"),
         "Interfaces": {"0": interface(number)},
+        "Folders": {},
         "Agent": True,
         "Serial": f"{IMAGES}/{name}.log",
         "Labels": {"slipway.project": "default", "slipway.key": name},
@@ -98,6 +103,7 @@ MACHINES = {
             "1": user_card(0x51, "127.0.0.1:60022:22", "0.0.0.0:5353:53/udp", "8080:80"),
             "2": interface(0x52),
         },
+        Folders={"/home/ana/site": folder("/home/ana/site"), "/srv/with blank": folder("/home/ana/\\&'b", True)},
     ),
     "named-cpu": machine("named", 6, Cpu="qemu64"),
 }
@@ -172,6 +178,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "user_card": {"Interfaces": {"0": user_card(0x35, "127.0.0.1:60022:22"), "1": interface(1)}},
     "other_user_card": {"Interfaces": {"1": user_card(0x35, model="e1000")}},
+    "folders": {"Folders": {"/home/ana/site": folder("/home/ana/site", True), "/x": folder("/srv/x")}},
+    "no_folders": {"Folders": {}},
     "agent": {"Agent": True},
     "no_agent": {"Agent": False},
     "serial": {"Serial": f"{IMAGES}/other.log"},
@@ -189,6 +197,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "Seed": "",
         "Disks": {"new": disk("x", "new")},
         "Interfaces": {"1": interface(0x41)},
+        "Folders": {"/a": folder("/b")},
         "Labels": {"slipway.user": "root"},
     },
 }

@@ -39,7 +39,9 @@ class FakeHypervisor:
         self.directories: dict[str, str] = {}
         self.leases: list[str] = []
         self.consoles: dict[str, bytes] = {}
-        self.in_use: dict[str, str] = {}  # ports of the host that cannot be had, by the port inside, and why
+        self.in_use: dict[
+            str, str
+        ] = {}  # ports of the host that cannot be had, by the port inside, and folders; and why
         self.deaf_to: set[str] = set()  # words of steps that it says it has done, and has not
 
     def close(self) -> None:
@@ -71,6 +73,9 @@ class FakeHypervisor:
 
     def refusal(self, binding: tuple[str, str, str]) -> str:
         return self.in_use.get(binding[0], "")
+
+    def refusal_of_folder(self, source: str, _read_only: bool) -> str:
+        return self.in_use.get(source, "")
 
     def snapshots(self, _name: str) -> list[str]:
         return []

@@ -65,6 +65,7 @@ def test_each_way_to_run_a_guest_has_a_type() -> None:
 REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("vbox", {"autostart": True}, "autostart", "VirtualBox cannot start machines at boot; leave out autostart"),
     ("vbox", {"agent": True}, "agent", "leave out agent"),
+    ("vbox", {"folders": [{"source": "/x"}]}, "folders", "VirtualBox is handed no folders of the host through libvirt; leave out folders"),
     ("vbox", {"image": {"checksum": "00"}}, "image", "makes no disk from an image through libvirt; make the machine there by other means"),
     ("vbox", {"seed": {"user_data": "x"}}, "seed", "leave out seed"),
     ("vbox", {"size": "10g"}, "size", "leave out size"),
@@ -115,7 +116,7 @@ ALLOWED: list[tuple[str, dict[str, Any]]] = [
                      "firmware": "efi", "accel": "auto", "autostart": True, "agent": True, "seed": {"user_data": ""}, "boot": {"kernel": "/k"},
                      "disks": [{"name": "a", "bus": "scsi", "size": "1g"}], "networks": [{"network": "lab"}, {"bridge": "br0"}]}),
     ("qemu_session", {"image": {"checksum": "00"}, "autostart": True, "networks": [{"bridge": "br0"}, {"user": True}]}),
-    ("hvf", {"networks": [{"user": True, "ports": ["60022:22"]}]}),
+    ("hvf", {"networks": [{"user": True, "ports": ["60022:22"]}], "folders": [{"source": "/x"}]}),
     ("hvf", {"accel": "hvf", "image": {"checksum": "00"}, "networks": []}),
     ("vbox", {"autostart": False, "agent": False, "accel": "auto", "cpus": 2, "cpus_max": 2, "disks": [{"name": "a"}]}),
     ("hyperv", {"autostart": True, "networks": [{"bridge": "x"}], "cpu": None, "seed": None}),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from itertools import permutations
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from ansible_collections.slipway.docker.plugins.module_utils._libvirt import xml
 
-from .documents import CHANGES, ELSEWHERE, IMAGES, MACHINES, MIB, disk, interface, machine, user_card
+from .documents import CHANGES, ELSEWHERE, IMAGES, MACHINES, MIB, disk, folder, interface, machine, user_card
 from .schema import check
 
 HERE = Path(__file__).parent
@@ -152,6 +153,54 @@ def test_a_card_in_user_mode_stands_beside_what_others_say_to_qemu() -> None:
     assert "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'" in alone
     assert "qemu:commandline" not in xml.patch(alone, {"Interfaces": {}})
     assert xml.document(xml.render({**MACHINES["q35"], "Interfaces": {"0": card}}))["Interfaces"] == {"0": card}
+
+
+def test_a_guest_is_told_of_its_folders_in_the_words_of_fstab() -> None:
+    text = xml.render(MACHINES["desktop"])
+    assert said_to_the_guest(text) == [
+        "folder-4264b5c0deb6 /home/ana/site 9p trans=virtio,version=9p2000.L,msize=262144,nofail 0 0",
+        "folder-b7466667347d /srv/with\\040blank 9p trans=virtio,version=9p2000.L,msize=262144,ro,nofail 0 0",
+    ]
+    assert text.count("<filesystem type='mount' accessmode='squash' multidevs='remap'>") == 2
+    assert "<smbios mode='sysinfo'/>" in text
+    for empty in (xml.patch(text, {"Folders": {}}), xml.render({**MACHINES["desktop"], "Folders": {}})):
+        assert not [word for word in ("filesystem", "smbios", "sysinfo", "oemStrings") if word in empty]
+
+
+def said_to_the_guest(text: str) -> list[str]:
+    (said,) = re.findall(r"io\.systemd\.credential\.binary:fstab\.extra=([A-Za-z0-9+/=]*)<", text)
+    return base64.b64decode(said).decode().splitlines()
+
+
+def test_what_others_tell_a_guest_stays() -> None:
+    theirs = base64.b64encode(b"tmpfs /scratch tmpfs defaults 0 0\n").decode()
+    info = (
+        "<sysinfo type='smbios'><system><entry name='vendor'>Them</entry></system><oemStrings><entry>a=b</entry>"
+        f"<entry>io.systemd.credential.binary:fstab.extra={theirs}</entry></oemStrings></sysinfo>"
+        "<sysinfo type='fwcfg'><entry name='opt/x'>y</entry></sysinfo>"
+    )
+    shared = "<filesystem type='mount'><source dir='/srv'/><target dir='theirs'/></filesystem></devices>"
+    text = recorded("q35").replace("<features>", f"{info}<features>").replace("</devices>", shared)
+    assert xml.document(text)["Folders"] == {}
+    more = xml.patch(text, {"Folders": {"/x": folder("/y")}})
+    assert xml.document(more)["Folders"] == {"/x": folder("/y")}
+    assert said_to_the_guest(more)[0] == "tmpfs /scratch tmpfs defaults 0 0"
+    less = xml.patch(more, {"Folders": {}})
+    assert said_to_the_guest(less) == ["tmpfs /scratch tmpfs defaults 0 0"]
+    for one in (more, less):
+        assert all(said in one for said in ("<entry>a=b</entry>", ">Them<", "opt/x", "<target dir='theirs'/>"))
+
+
+def test_a_folder_that_is_told_and_not_there_or_there_and_not_told_is_not_as_declared() -> None:
+    text = xml.render(MACHINES["desktop"])
+    gone = re.sub(r" *<filesystem .*?</filesystem>\n", "", text, count=1, flags=re.DOTALL)
+    assert xml.document(gone)["Folders"] != MACHINES["desktop"]["Folders"]
+    untold = re.sub(r" *<sysinfo .*?</sysinfo>\n", "", text, flags=re.DOTALL)
+    assert set(xml.document(untold)["Folders"]) == {"folder-4264b5c0deb6", "folder-b7466667347d"}
+    for wrong in (gone, untold):
+        mended = xml.patch(wrong, {"Folders": MACHINES["desktop"]["Folders"]})
+        assert xml.document(mended) == MACHINES["desktop"]
+        assert said_to_the_guest(mended) == said_to_the_guest(text)
 
 
 def test_a_serial_or_a_file_names_a_disk_when_no_alias_does() -> None:
