@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.hypervisor import FORWARDING, ROOT, Hypervisor, clean_leftovers, private_hypervisor
+from harness.hypervisor import FORWARDING, ROOT, Hypervisor, clean_leftovers, private_hypervisor, user_session
 from harness.namespaces import run, wait_for
 
 pytestmark = pytest.mark.integration
@@ -154,3 +154,17 @@ def test_two_hypervisors_do_not_know_each_other(hypervisor: Hypervisor) -> None:
         define(other, "theirs")
         other.virsh("start", "theirs")
         assert hypervisor.bytes() == before
+
+
+def test_an_ordinary_user_has_a_hypervisor_of_his_own_that_leaves_nothing() -> None:
+    with user_session({"/run/shown": Path(__file__).parent}) as session:
+        assert run(session.as_person("id", "-un")) == "person"
+        assert run(session.as_person("test", "-r", "/run/shown/hypervisor.py")) == ""
+        assert session.snapshot() == {
+            "domains": [], "networks": [], "pools": [], "volumes": [], "leases": [], "files": [],
+        }  # fmt: skip
+        session.stop_daemon()
+        assert session.answers(), "whoever asks starts it again"
+        name = session.name
+    assert not processes_of(name)
+    assert not (ROOT / name).exists()

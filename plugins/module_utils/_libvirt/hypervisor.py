@@ -22,6 +22,7 @@ PATIENCE = 30.0  # seconds for a daemon that was there to come back
 REFUSED = 400  # a clear no: nothing was done
 MISSING = 404
 CHUNK = 1 << 18
+EMULATORS = ("qemu", "kvm", "hvf")  # domain types of QEMU's
 
 
 def library() -> Any:
@@ -141,7 +142,16 @@ class Hypervisor:
     @cached_property
     def facts(self) -> dict[str, Any]:
         """What new machines are made with where nothing was said, see capabilities."""
-        return capabilities.defaults(capabilities.read(self.capabilities), self.uri)
+        found = capabilities.defaults(capabilities.read(self.capabilities), self.uri)
+        return {**found, "free_pages": found["accelerator"] in EMULATORS and self._takes_free_pages()}
+
+    def _takes_free_pages(self) -> bool:
+        """Whether a guest can say which of its pages are free: https://libvirt.org/formatdomain.html#memory-balloon-device."""
+        libvirt, emulator = (
+            self.read(lambda: self.connection.getLibVersion()),
+            self.read(lambda: self.connection.getVersion()),
+        )
+        return libvirt >= 6_009_000 and emulator >= 5_001_000
 
     def machines(self) -> list[dict[str, Any]]:
         """Documents of all machines, with State, Autostart and, of those that run, what they run with (Live)."""

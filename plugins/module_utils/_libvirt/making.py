@@ -138,6 +138,7 @@ def fill(document: dict, resource: Resource, world: World) -> dict:
             for number, card in (document.get("Interfaces") or {}).items()
         },
         "Folders": dict(sorted((document.get("Folders") or {}).items())),
+        "FreePages": world.facts["free_pages"],
         "Agent": document.get("Agent", True),
         "Serial": place.volume(names.CONSOLE, "log"),
     }

@@ -76,6 +76,7 @@ def document(text: str) -> dict[str, Any]:
         "Seed": path_of(disks["seed"]) if "seed" in disks else "",
         "Interfaces": _by_number({**{key: interface_of(one) for key, one in interfaces.items()}, **user_cards(domain)}),
         "Folders": folders_of(domain),
+        "FreePages": domain.said("devices/memballoon", "freePageReporting") == "on",
         "Agent": agent_of(domain) is not None,
         "Serial": _serial(domain),
         "Labels": labels_in(domain, NAMESPACE),

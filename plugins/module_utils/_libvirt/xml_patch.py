@@ -40,7 +40,7 @@ from .xml_domain import (
     style_of,
 )
 from .xml_folder import set_folders
-from .xml_render import SPARE_PORTS, by_position, controllers, cpu_elements, kib
+from .xml_render import SPARE_PORTS, balloon_element, by_position, controllers, cpu_elements, kib
 from .xml_user import is_ours, set_user_cards
 
 ALIAS = re.compile(r"ua-[a-zA-Z0-9_-]+")
@@ -297,6 +297,12 @@ def _patch_folders(domain: Element, folders: Mapping[str, Any]) -> None:
         set_folders(domain, folders)
 
 
+def _patch_free_pages(domain: Element, free_pages: bool) -> None:
+    devices = domain.need("devices")
+    balloon = devices.find("memballoon") or devices.add(balloon_element(free_pages))
+    balloon.set("freePageReporting", "on" if free_pages else None)
+
+
 def _patch_agent(domain: Element, agent: bool) -> None:
     if agent:
         domain.need("devices").add(agent_element(), "channel", "console", "serial")
@@ -348,6 +354,7 @@ PATCHES: dict[str, Callable[[Element, Any], None]] = {
     "Seed": _patch_seed,
     "Interfaces": _patch_interfaces,
     "Folders": _patch_folders,
+    "FreePages": _patch_free_pages,
     "Agent": _patch_agent,
     "Serial": _patch_serial,
     "Labels": _patch_labels,

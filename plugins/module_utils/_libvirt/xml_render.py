@@ -113,7 +113,7 @@ def _device_elements(wanted: Mapping[str, Any]) -> list[Element]:
         return [*disks, *_plain_controllers(wanted), *interfaces]
     others = [
         *([agent_element()] if wanted["Agent"] else []),
-        Element("memballoon", {"model": "virtio"}),
+        balloon_element(wanted["FreePages"]),
         Element("rng", {"model": "virtio"}, Element("backend", {"model": "random"}, "/dev/urandom")),
     ]
     scsi = [scsi_controller(kind)] if any(disk["Bus"] == "scsi" for disk in wanted["Disks"].values()) else []
@@ -127,6 +127,11 @@ def _device_elements(wanted: Mapping[str, Any]) -> list[Element]:
         *serial_elements(wanted["Serial"], wanted["Arch"]),
         *others,
     ]
+
+
+def balloon_element(free_pages: bool) -> Element:
+    """Make the balloon, through which memory can be taken and, as pages that are free, is given back by the guest itself."""
+    return Element("memballoon", {"model": "virtio", **({"freePageReporting": "on"} if free_pages else {})})
 
 
 def by_position(interfaces: Mapping[str, Any]) -> list[tuple[str, Any]]:

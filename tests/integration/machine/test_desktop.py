@@ -18,6 +18,7 @@ from harness.namespaces import run, wait_for
 
 HERE = "127.0.0.1"
 SSH, OTHER = 60022, 60023
+DATA = {"name": "data", "size": "64m"}
 
 
 class Desk:
@@ -35,7 +36,12 @@ class Desk:
             {"source": str(self.shown_only), "target": "/srv/read", "read_only": True},
         ]
         self.options = machines.small(
-            image_in(self.session, "small-folders"), name="desk", networks=[card], folders=folders, timeout=90
+            image_in(self.session, "small-folders"),
+            name="desk",
+            networks=[card],
+            folders=folders,
+            disks=[DATA],
+            timeout=90,
         )
         self.before = self.session.snapshot()
         self.made = machines.change("machine", project="desktop", **self.options)
@@ -117,6 +123,26 @@ def test_other_folders_need_a_restart_and_must_be_there(desk: Desk) -> None:
     assert "is no folder of this host" in with_folder(f"{desk.site}/nowhere")
     assert "may not write to; let him, or say read_only" in with_folder("/usr/share")
     del desk.options["on_restart_required"]
+
+
+def test_memory_and_room_that_it_no_longer_needs_are_given_back(desk: Desk) -> None:
+    """The guest fills memory and a disk and lets go of it, and the host has that much more."""
+    pid = desk.session.in_namespaces("pgrep", "qemu-system")
+
+    def resident() -> int:
+        return int(desk.session.in_namespaces("sed", "-n", "s/^VmRSS: *\\([0-9]*\\) kB/\\1/p", f"/proc/{pid}/status"))
+
+    desk.ssh("mount -t tmpfs tmpfs /tmp && dd if=/dev/urandom of=/tmp/filled bs=1M count=96 2>/dev/null")
+    full = resident()
+    desk.ssh("rm /tmp/filled && umount /tmp")
+    wait_for(lambda: resident() < full - (64 << 10), 30, "the guest's free pages to come back")
+    live = desk.session.virsh("dumpxml", "desk")
+    assert "freePageReporting='on'" in live
+    (disk,) = desk.session.images.glob("*.disk-data.qcow2")
+    desk.ssh("dd if=/dev/urandom of=/dev/vda bs=1M count=32 conv=fsync 2>/dev/null")
+    full = disk.stat().st_blocks
+    desk.ssh("blkdiscard /dev/vda && sync")
+    assert disk.stat().st_blocks * 512 < full * 512 - (24 << 20)
 
 
 def test_another_daemon_finds_it_as_it_was(desk: Desk) -> None:

@@ -31,6 +31,7 @@ class FakeHypervisor:
         self.facts = {
             "arch": "x86_64",
             "machine_type": "q35",
+            "free_pages": True,
             "accelerator": kinds[-1],
             "accelerator_reason": "this host has KVM" if kvm else EMULATED,
         }
