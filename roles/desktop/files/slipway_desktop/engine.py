@@ -7,9 +7,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from .waiting import within
 
 LARGEST = 64 << 20
 # All that changes a published port or the name of who has it. What is executed in containers is said too, and is not wanted here.
@@ -50,7 +53,7 @@ async def events(socket: Path, seconds: float) -> AsyncIterator[None]:
     except OSError:
         pass
     finally:
-        writer.close()
+        await _end(writer)
 
 
 async def closes(socket: Path, seconds: float) -> bool:
@@ -64,7 +67,7 @@ async def closes(socket: Path, seconds: float) -> bool:
 
 async def _within(seconds: float, waiting: Any) -> Any:
     try:
-        return await asyncio.wait_for(waiting, seconds)
+        return await within(seconds, waiting)
     except asyncio.TimeoutError:
         raise EngineFailed("silent") from None
 
@@ -76,7 +79,7 @@ async def _get(socket: Path, target: str) -> bytes:
     except OSError:
         raise EngineFailed("closed") from None
     finally:
-        writer.close()
+        await _end(writer)
 
 
 async def _all(reader: asyncio.StreamReader) -> bytes:
@@ -103,7 +106,13 @@ async def _ask(socket: Path, target: str) -> tuple[asyncio.StreamReader, asyncio
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         pass
     except BaseException:
-        writer.close()
+        await _end(writer)
         raise
-    writer.close()
+    await _end(writer)
     raise EngineFailed("closed")
+
+
+async def _end(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()  # what went wrong with it is known; asyncio would say it when nobody asks

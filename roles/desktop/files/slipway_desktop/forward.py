@@ -16,6 +16,7 @@ from .engine import EngineFailed
 from .ports import Forward
 from .ssh import Connection, SshFailed
 from .troubles import Trouble
+from .waiting import within
 
 # Seconds. A guest that hangs is found out when neither its engine nor, after that, its sshd has answered: 5 to 8 after it has begun.
 PROBE_EVERY, ANSWER_WITHIN, LIVES_WITHIN = 3.0, 3.0, 2.0
@@ -45,14 +46,15 @@ class Forwarder:
     async def run(self) -> None:
         """Keep it until this is cancelled; then end what was begun."""
         starting = asyncio.ensure_future(self._start_machine())
-        failures = 0
+        failures = lasting = 0
         self.tell()
         try:
             while True:
                 began = time.monotonic()
                 trouble = await self._connect(troubles.patience(failures))
                 failures = troubles.counted(failures, not trouble.text, time.monotonic() - began)
-                await asyncio.sleep(troubles.pause(failures, trouble.lasting))
+                lasting = lasting + 1 if trouble.lasting else 0
+                await asyncio.sleep(troubles.pause(lasting or failures, trouble.lasting))
         finally:
             starting.cancel()
 
@@ -110,8 +112,7 @@ class Forwarder:
                 if failed.how == "silent" and not await connection.lives(LIVES_WITHIN):
                     return "it does not answer"
                 self.connected = False
-                lines = list(connection.lines)
-                trouble = troubles.of_engine(self.config.ssh, self.config.remote_socket, failed.how, lines)
+                trouble = troubles.of_engine(self.config.ssh, self.config.remote_socket, failed.how)
                 self.troubles.pop("ssh", None)
                 self.trouble("engine", trouble.text)
             await asyncio.sleep(PROBE_EVERY if self.connected else RETRY)
@@ -139,7 +140,7 @@ class Forwarder:
         while True:
             wait = PORTS_AGAIN if any(key.startswith("port ") for key in self.troubles) else ALL_AGAIN
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), wait)
+                await within(wait, self._changed.wait())
             await asyncio.sleep(SETTLE)
             self._changed.clear()
             try:

@@ -8,6 +8,8 @@ import asyncio
 import os
 from contextlib import suppress
 
+from .waiting import within
+
 PATIENCE = 120  # seconds for one command; a hypervisor may be reached over ssh itself
 PAUSES = (1, 2, 5, 10, 30, 60)
 OFF = ("shut off", "crashed")
@@ -49,7 +51,7 @@ async def _virsh(uri: str, *words: str) -> str:
     except FileNotFoundError:
         raise VirshFailed("there is no program virsh; install libvirt-clients") from None
     try:
-        out, said = await asyncio.wait_for(process.communicate(), PATIENCE)
+        out, said = await within(PATIENCE, process.communicate())
     except asyncio.TimeoutError:
         raise VirshFailed(f"virsh {words[0]} does not end within {PATIENCE} s") from None
     finally:

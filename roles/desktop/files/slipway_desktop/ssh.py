@@ -15,6 +15,7 @@ from . import engine, troubles
 from .config import Config
 from .ports import Forward
 from .troubles import Trouble
+from .waiting import within
 
 NOWHERE = "/nonexistent/slipway"  # a path that no guest has
 LOGIN = 10  # seconds for the rest, once the guest has been reached
@@ -141,7 +142,7 @@ class Connection:
         with suppress(ProcessLookupError):
             process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), END)
+                await within(END, process.wait())
             except asyncio.TimeoutError:
                 process.kill()
                 await process.wait()
@@ -159,7 +160,7 @@ async def ask(config: Config, *words: str) -> str:
         env={**os.environ, **ENVIRONMENT},
     )
     try:
-        _out, said = await asyncio.wait_for(process.communicate(), ASKED)
+        _out, said = await within(ASKED, process.communicate())
     except asyncio.TimeoutError:
         return f"ssh -O {words[0]} does not end"
     finally:
