@@ -33,11 +33,12 @@ PATIENCE = 120  # seconds until libvirtd answers
 # Somebody without rights of his own, whose home is his alone. What he may ask of libvirt, which here asks nobody who he is, is as if he were in its group.
 PERSON = """\
 set -eu
-mkdir -p -m 0755 /run/sshd /run/home
+mkdir -p -m 0755 /run/sshd
+mount -t tmpfs -o mode=0755 home /home
 for file in passwd group; do cp /etc/$file /run/$file; mount --bind /run/$file /etc/$file; done
-echo person:x:1999:1999::/run/home/person:/bin/bash >>/etc/passwd
+echo person:x:1999:1999::/home/person:/bin/bash >>/etc/passwd
 echo person:x:1999: >>/etc/group
-install -d -m 0700 -o person -g person /run/home/person
+install -d -m 0700 -o person -g person /home/person
 """
 
 SSH_CONFIG = """\
