@@ -130,7 +130,7 @@ def test_memory_and_room_that_it_no_longer_needs_are_given_back(desk: Desk) -> N
     pid = desk.session.in_namespaces("pgrep", "qemu-system")
 
     def resident() -> int:
-        return int(desk.session.in_namespaces("sed", "-n", "s/^VmRSS: *\\([0-9]*\\) kB/\\1/p", f"/proc/{pid}/status"))
+        return int(desk.session.in_namespaces("awk", '$1 == "VmRSS:" {print $2}', f"/proc/{pid}/status"))
 
     desk.ssh("mount -t tmpfs tmpfs /tmp && dd if=/dev/urandom of=/tmp/filled bs=1M count=96 2>/dev/null")
     full = resident()
