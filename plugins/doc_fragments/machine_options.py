@@ -167,9 +167,10 @@ options:
   folders:
     description:
       - Folders of the hypervisor's host that the guest has too. QEMU hypervisors only. One that is no longer said goes. A change needs a restart.
-      - They go in by 9p. What the guest writes belongs to whoever runs QEMU, which in a session is you; on a system's hypervisor that user must be let in.
+      - In a session they go in by 9p, and what the guest writes belongs to you. On a system's hypervisor they go in by virtiofs, and what the guest writes belongs
+        to whoever's it is there, so that root in the guest is root in the folder; one that is only to be read goes in by 9p.
       - "The guest is told where each belongs by an OEM string of its SMBIOS tables, C(io.systemd.credential.binary:fstab.extra), which systemd from 254 on
-        and the small Linux mount by themselves. Its kernel must know 9p; Debian's kernel for clouds does not."
+        and the small Linux mount by themselves. Its kernel must know 9p or virtiofs; Debian's kernel for clouds has no 9p."
     type: list
     elements: dict
     suboptions:

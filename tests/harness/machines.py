@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import subprocess
 import sys
@@ -133,6 +134,13 @@ class UserMachines(Machines):
         self.record.chmod(0o666)
         self.usual = {"uri": session.uri}
         self.environment = {**session.environment, "PYTHONPATH": COLLECTIONS_SEEN}
+
+
+def told(raw: str) -> list[list[str]]:
+    """The lines of fstab in the OEM strings of a guest's firmware, as systemd looks for them, each as its words."""
+    (said,) = [text for text in raw.split("\0") if "io.systemd.credential.binary:fstab.extra=" in text]
+    lines = base64.b64decode(said.partition("fstab.extra=")[2]).decode().splitlines()
+    return [[word.replace("\\040", " ") for word in line.split(" ")] for line in lines]
 
 
 def of(path: Path) -> dict[str, str]:

@@ -81,10 +81,12 @@ def updates(
     if "boot" in changed:
         define["Boot"] = _boot(resource, observed, _lost("boot", changes), world)
     if "folders" in changed:
+        there = raw["Defined"]["Folders"]
         kept = {
-            target: one for target, one in raw["Defined"]["Folders"].items() if target not in _lost("folders", changes)
+            target: one for target, one in values.folders_back(there).items() if target not in _lost("folders", changes)
         }
-        define["Folders"] = dict(sorted({**kept, **(resource.body.get("Folders") or {})}.items()))
+        wanted = {**kept, **(resource.body.get("Folders") or {})}
+        define["Folders"] = values.handed_in(wanted, there, world.facts["folder_way"])
     hot: list[Step] = []
     for option, key, most in (
         ("memory", "Memory", "MemoryMax"),

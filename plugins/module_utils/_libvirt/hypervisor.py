@@ -12,16 +12,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cached_property
+from glob import glob
 from typing import Any
 
 from .._converge.errors import EngineError, EngineLost, MissingLibrary, SlipwayError
-from . import address, capabilities, host_ports, names, sources, uris, xml
+from . import address, capabilities, host_ports, names, sources, uris, values, xml
 
 REFRESHING = 5.0  # seconds in which libvirt has looked through a pool
 PATIENCE = 30.0  # seconds for a daemon that was there to come back
 REFUSED = 400  # a clear no: nothing was done
 MISSING = 404
 CHUNK = 1 << 18
+# Where QEMU's helpers say that they are there: https://www.qemu.org/docs/master/interop/vhost-user.html#backend-program-conventions
+VIRTIOFSD = tuple(f"{place}/qemu/vhost-user/*virtiofsd*.json" for place in ("/usr/share", "/usr/local/share", "/etc"))
+NO_VIRTIOFSD = "cannot be handed in, for this host has no virtiofsd; install the package virtiofsd, or say read_only: true, which needs none"
 EMULATORS = ("qemu", "kvm", "hvf")  # domain types of QEMU's
 
 
@@ -143,7 +147,10 @@ class Hypervisor:
     def facts(self) -> dict[str, Any]:
         """What new machines are made with where nothing was said, see capabilities."""
         found = capabilities.defaults(capabilities.read(self.capabilities), self.uri)
-        return {**found, "free_pages": found["accelerator"] in EMULATORS and self._takes_free_pages()}
+        found["free_pages"] = found["accelerator"] in EMULATORS and self._takes_free_pages()
+        # Without root libvirt has virtiofs from 10.0 on only: https://libvirt.org/news.html
+        found["folder_way"] = values.P9 if uris.is_session(self.uri) else values.VIRTIOFS
+        return found
 
     def _takes_free_pages(self) -> bool:
         """Whether a guest can say which of its pages are free: https://libvirt.org/formatdomain.html#memory-balloon-device."""
@@ -339,8 +346,8 @@ class Hypervisor:
             return ""
         if not os.path.isdir(source):
             return "is no folder of this host; make it, or correct source"
-        if not uris.is_session(self.uri):
-            return ""  # another user runs QEMU there
+        if not uris.is_session(self.uri):  # another user runs QEMU there, and root what serves virtiofs
+            return "" if read_only or any(glob(place) for place in VIRTIOFSD) else NO_VIRTIOFSD
         if not os.access(source, os.R_OK | os.X_OK):
             return "is a folder that whoever runs this may not read; let him, or leave it out"
         if not read_only and not os.access(source, os.W_OK):

@@ -12,7 +12,7 @@ from .._converge.desired import Resource
 from .._converge.errors import SpecError
 from .._converge.kind import Step
 from .._converge.observed import Observed, World
-from . import image, names
+from . import image, names, values
 
 
 def generation(world: World, resource: Resource) -> int:
@@ -137,7 +137,7 @@ def fill(document: dict, resource: Resource, world: World) -> dict:
             number: {**card, "Mac": card.get("Mac") or names.mac(identity, number)}
             for number, card in (document.get("Interfaces") or {}).items()
         },
-        "Folders": dict(sorted((document.get("Folders") or {}).items())),
+        "Folders": values.handed_in(document.get("Folders") or {}, {}, world.facts["folder_way"]),
         "FreePages": world.facts["free_pages"],
         "Agent": document.get("Agent", True),
         "Serial": place.volume(names.CONSOLE, "log"),

@@ -16,6 +16,7 @@ from .._converge.units import size
 from . import disk, image, names
 
 ACCELERATORS = {"kvm": "kvm", "tcg": "qemu", "hvf": "hvf"}
+P9, VIRTIOFS = "9p", "virtiofs"
 LEAST_MEMORY = 32 << 20
 MODEL = re.compile(r"[a-z0-9][a-z0-9-]*")
 MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
@@ -198,7 +199,21 @@ def _folder(path: str) -> str:
 
 
 def folders_back(value: Mapping | None) -> dict[str, dict]:
-    return {target: dict(folder) for target, folder in (value or {}).items()}
+    """How one is handed in is not the user's to say."""
+    return {target: {key: one[key] for key in ("Source", "ReadOnly")} for target, one in (value or {}).items()}
+
+
+def handed_in(said: Mapping[str, Mapping], there: Mapping[str, Mapping], way: str) -> dict[str, dict]:
+    """Folders as a definition has them: one that is there as it was said stays as it is.
+
+    libvirt 9 has no virtiofs that the guest could only read, and it is not for the guest to keep to that.
+    """
+    before = folders_back(there)
+    found = {
+        target: there[target] if before.get(target) == one else {**one, "Way": P9 if one["ReadOnly"] else way}
+        for target, one in said.items()
+    }
+    return dict(sorted(found.items()))
 
 
 def labels(value: Mapping) -> dict[str, str]:

@@ -1,6 +1,6 @@
 # Copyright: Contributors to the Slipway project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Folders of the host in a domain's XML: a file system that QEMU hands in under a tag, and where the guest is to have it. Pure.
+"""Folders of the host in a domain's XML: a file system that goes in under a tag, by 9p or virtiofs, and where the guest is to have it. Pure.
 
 The guest is told by an OEM string of its SMBIOS tables, which systemd (>= 254) reads as lines of fstab: https://systemd.io/CREDENTIALS/ and
 https://www.freedesktop.org/software/systemd/man/latest/systemd-fstab-generator.html. Strings, lines and file systems of others stay.
@@ -20,7 +20,7 @@ from .markup import Element
 CREDENTIAL = "io.systemd.credential.binary:fstab.extra="
 TAG = re.compile(r"folder-[0-9a-f]{12}")
 # https://www.kernel.org/doc/html/latest/filesystems/9p.html: more bytes in a message than its least, for the sake of speed.
-OPTIONS = "trans=virtio,version=9p2000.L,msize=262144"
+OPTIONS = {"9p": "trans=virtio,version=9p2000.L,msize=262144,", "virtiofs": ""}
 ESCAPES = {"\\": "\\134", " ": "\\040", "\t": "\\011", "\n": "\\012"}  # fstab(5)
 ESCAPE = re.compile(r"\\([0-7]{3})")
 
@@ -31,13 +31,15 @@ def tag_of(target: str) -> str:
 
 
 def folders_of(domain: Element) -> dict[str, dict[str, Any]]:
-    """Return the folders by where the guest has them: Source and ReadOnly.
+    """Return the folders by where the guest has them: Source, ReadOnly, and the Way they go in.
 
     One that the guest is not told of stands under its tag, and one that it is told of and cannot find has no source: neither is as declared.
     """
     there, told = _systems(domain), _told(domain)
     found = {told.get(tag, tag): _folder(element) for tag, element in there.items()}
-    found.update({target: {"Source": "", "ReadOnly": False} for tag, target in told.items() if tag not in there})
+    found.update(
+        {target: {"Source": "", "ReadOnly": False, "Way": "9p"} for tag, target in told.items() if tag not in there}
+    )
     return dict(sorted(found.items()))
 
 
@@ -47,12 +49,12 @@ def set_folders(domain: Element, folders: Mapping[str, Mapping[str, Any]]) -> No
         return
     wanted = {tag_of(target): folder for target, folder in sorted(folders.items())}
     there, devices = _systems(domain), domain.need("devices")
-    devices.remove(*(element for tag, element in there.items() if tag not in wanted))
+    stays = {tag for tag, folder in wanted.items() if tag in there and _folder(there[tag]) == folder}
+    devices.remove(*(element for tag, element in there.items() if tag not in stays))
     for tag, folder in wanted.items():
-        if tag not in there:
+        if tag not in stays:
             devices.add(_element(tag, folder), "filesystem", "controller", "disk", "emulator")
-        elif _folder(there[tag]) != folder:
-            _set(there[tag], folder)
+    _share_memory(domain, any(folder["Way"] == "virtiofs" for folder in wanted.values()))
     lines = [_line(tag_of(target), target, folder) for target, folder in sorted(folders.items())]
     _tell(domain, [*(line for line in _lines(domain) if not _is_ours(line)), *lines])
 
@@ -65,25 +67,43 @@ def _systems(domain: Element) -> dict[str, Element]:
 
 
 def _folder(element: Element) -> dict[str, Any]:
-    return {"Source": element.said("source", "dir"), "ReadOnly": element.find("readonly") is not None}
+    return {
+        "Source": element.said("source", "dir"),
+        "ReadOnly": element.find("readonly") is not None,
+        "Way": "virtiofs" if element.said("driver", "type") == "virtiofs" else "9p",
+    }
 
 
 def _element(tag: str, folder: Mapping[str, Any]) -> Element:
-    """What the guest writes belongs to whoever runs QEMU, and a folder may reach over more than one file system of the host."""
+    """By 9p, what the guest writes belongs to whoever runs QEMU, and a folder may reach over more than one file system of the host."""
+    virtiofs = folder["Way"] == "virtiofs"
+    how = {"accessmode": "passthrough"} if virtiofs else {"accessmode": "squash", "multidevs": "remap"}
     return Element(
         "filesystem",
-        {"type": "mount", "accessmode": "squash", "multidevs": "remap"},
+        {"type": "mount", **how},
+        *([Element("driver", {"type": "virtiofs"})] if virtiofs else []),
         Element("source", {"dir": folder["Source"]}),
         Element("target", {"dir": tag}),
         *([Element("readonly")] if folder["ReadOnly"] else []),
     )
 
 
-def _set(element: Element, folder: Mapping[str, Any]) -> None:
-    element.need("source", "driver", "binary").set("dir", folder["Source"])
-    element.remove(*element.children("readonly"))
-    if folder["ReadOnly"]:
-        element.add(Element("readonly"), "target")
+def _share_memory(domain: Element, shared: bool) -> None:
+    """What serves virtiofs reads and writes in the guest's memory: https://libvirt.org/kbase/virtiofs.html.
+
+    Memory that is shared and need not be is in nobody's way, so that which says more than this stays as it is.
+    """
+    backing = domain.find("memoryBacking")
+    if shared:
+        backing = domain.need("memoryBacking", "memory", "currentMemory", "memtune")
+        if backing.find("source") is None and backing.find("hugepages") is None:
+            backing.add(Element("source", {"type": "memfd"}), "locked", "nosharepages")
+        backing.need("access", "source", "hugepages").set("mode", "shared")
+    elif backing is not None and sorted(str(part).strip() for part in backing.children()) == [
+        "<access mode='shared'/>",
+        "<source type='memfd'/>",
+    ]:
+        domain.remove(backing)
 
 
 # -- what the guest is told ------------------------------------------------------------------------------------
@@ -91,7 +111,7 @@ def _set(element: Element, folder: Mapping[str, Any]) -> None:
 
 def _line(tag: str, target: str, folder: Mapping[str, Any]) -> str:
     place = "".join(ESCAPES.get(letter, letter) for letter in target)
-    return f"{tag} {place} 9p {OPTIONS}{',ro' if folder['ReadOnly'] else ''},nofail 0 0"
+    return f"{tag} {place} {folder['Way']} {OPTIONS[folder['Way']]}{'ro,' if folder['ReadOnly'] else ''}nofail 0 0"
 
 
 def _is_ours(line: str) -> bool:

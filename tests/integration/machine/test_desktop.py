@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import base64
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 from harness.guest import image_in
 from harness.hypervisor import UserSession
-from harness.machines import UserMachines
+from harness.machines import UserMachines, told
 from harness.namespaces import run, wait_for
 
 HERE = "127.0.0.1"
@@ -46,13 +45,6 @@ class Desk:
         self.before = self.session.snapshot()
         self.made = machines.change("machine", project="desktop", **self.options)
         self.shown = self.made["resources"]["machine/desk"]
-
-    def told(self) -> list[list[str]]:
-        """The lines of fstab that the guest finds in its firmware's tables, as systemd looks for them."""
-        raw = self.ssh("cat /sys/firmware/dmi/entries/11-0/raw")
-        (said,) = [text for text in raw.split("\0") if "io.systemd.credential.binary:fstab.extra=" in text]
-        lines = base64.b64decode(said.partition("fstab.extra=")[2]).decode().splitlines()
-        return [[word.replace("\\040", " ") for word in line.split(" ")] for line in lines]
 
     def card(self, *ports: str) -> list[dict[str, Any]]:
         return [{"user": True, "ports": list(ports)}]
@@ -103,9 +95,9 @@ def test_nothing_of_it_needed_root(desk: Desk) -> None:
 
 
 def test_what_the_user_s_folders_hold_is_in_the_guest_and_back(desk: Desk) -> None:
-    told = desk.told()
-    assert [line[1:3] for line in told] == [["/srv/read", "9p"], [str(desk.site), "9p"]]
-    for tag, target, kind, options, *_rest in told:
+    lines = told(desk.ssh("cat /sys/firmware/dmi/entries/11-0/raw"))
+    assert [line[1:3] for line in lines] == [["/srv/read", "9p"], [str(desk.site), "9p"]]
+    for tag, target, kind, options, *_rest in lines:
         desk.ssh(f"mkdir -p '{target}' && mount -t {kind} -o '{options.replace(',nofail', '')}' {tag} '{target}'")
     assert desk.ssh(f"cat '{desk.site}/index' /srv/read/index").split("\n") == ["from the host", "from the host"]
     desk.ssh(f"echo from the guest >'{desk.site}/back'; echo no >/srv/read/back; sync", check=False)

@@ -27,8 +27,8 @@ def user_card(last: int, *ports: str, model: str = "virtio") -> dict[str, Any]:
     return {**interface(last, model=model), "Ports": list(ports)}
 
 
-def folder(source: str, read_only: bool = False) -> dict[str, Any]:
-    return {"Source": source, "ReadOnly": read_only}
+def folder(source: str, read_only: bool = False, way: str = "9p") -> dict[str, Any]:
+    return {"Source": source, "ReadOnly": read_only, "Way": way}
 
 
 def machine(name: str, number: int, **others: Any) -> dict[str, Any]:
@@ -107,6 +107,7 @@ MACHINES = {
         FreePages=True,
         Folders={"/home/ana/site": folder("/home/ana/site"), "/srv/with blank": folder("/home/ana/\\&'b", True)},
     ),
+    "virtiofs": machine("shared", 15, Folders={"/srv/site": folder("/srv/site", way="virtiofs")}),
     "named-cpu": machine("named", 6, Cpu="qemu64"),
 }
 ELSEWHERE = {
@@ -181,6 +182,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "user_card": {"Interfaces": {"0": user_card(0x35, "127.0.0.1:60022:22"), "1": interface(1)}},
     "other_user_card": {"Interfaces": {"1": user_card(0x35, model="e1000")}},
     "folders": {"Folders": {"/home/ana/site": folder("/home/ana/site", True), "/x": folder("/srv/x")}},
+    "folders_by_virtiofs": {
+        "Folders": {"/home/ana/site": folder("/home/ana/site", way="virtiofs"), "/x": folder("/srv/x", True)}
+    },
     "no_folders": {"Folders": {}},
     "free_pages": {"FreePages": True},
     "no_free_pages": {"FreePages": False},

@@ -32,6 +32,7 @@ class FakeHypervisor:
             "arch": "x86_64",
             "machine_type": "q35",
             "free_pages": True,
+            "folder_way": "9p" if uri.endswith("/session") else "virtiofs",
             "accelerator": kinds[-1],
             "accelerator_reason": "this host has KVM" if kvm else EMULATED,
         }

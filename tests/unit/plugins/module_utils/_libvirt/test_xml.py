@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import re
+from hashlib import sha256
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,18 @@ def test_a_guest_is_told_of_its_folders_in_the_words_of_fstab() -> None:
 def said_to_the_guest(text: str) -> list[str]:
     (said,) = re.findall(r"io\.systemd\.credential\.binary:fstab\.extra=([A-Za-z0-9+/=]*)<", text)
     return base64.b64decode(said).decode().splitlines()
+
+
+def test_virtiofs_needs_memory_that_is_shared() -> None:
+    text = xml.render(MACHINES["virtiofs"])
+    assert re.search(r"<memoryBacking>\s*<source type='memfd'/>\s*<access mode='shared'/>\s*</memoryBacking>", text)
+    assert re.search(r"<filesystem type='mount' accessmode='passthrough'>\s*<driver type='virtiofs'/>", text)
+    assert said_to_the_guest(text) == [f"folder-{sha256(b'/srv/site').hexdigest()[:12]} /srv/site virtiofs nofail 0 0"]
+    by_9p = xml.patch(text, {"Folders": {"/srv/site": folder("/srv/site")}})
+    assert "memoryBacking" not in by_9p and "virtiofs" not in by_9p
+    huge = text.replace("<source type='memfd'/>", "<hugepages/>")
+    assert "<hugepages/>" in xml.patch(huge, {"Folders": {}}), "what others say of memory stays"
+    assert "memfd" not in xml.patch(xml.patch(huge, {"Folders": {}}), {"Folders": MACHINES["virtiofs"]["Folders"]})
 
 
 def test_what_others_tell_a_guest_stays() -> None:
