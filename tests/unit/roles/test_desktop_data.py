@@ -1,0 +1,67 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Role desktop: the service of a user's systemd, and what the machine is declared with on each hypervisor."""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+ROLE = Path(__file__).parents[3] / "roles" / "desktop"
+FACTS = {"ansible_facts": {"user_dir": "/home/ana", "user_uid": 1000}, "machine_ssh_public_key": "ssh-ed25519 AAAA"}
+
+
+def rendered(text: str, **more: Any) -> Any:
+    """A text with the role's own variables in it, as Ansible has them."""
+    told = {
+        name: _trusted(value)
+        for path in ("defaults/main.yml", "vars/main.yml")
+        for name, value in yaml.safe_load((ROLE / path).read_text()).items()
+    }
+    return Templar(DataLoader(), variables={**told, **FACTS, "ansible_managed": "Kept", **more}).template(
+        trust_as_template(text)
+    )
+
+
+def _trusted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _trusted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_trusted(item) for item in value]
+    return trust_as_template(value) if isinstance(value, str) else value
+
+
+def test_the_service_runs_the_program_for_as_long_as_the_session() -> None:
+    unit = ConfigParser()
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read_string(rendered((ROLE / "templates" / "desktop.service.j2").read_text()))
+    place = "/home/ana/.local/share/slipway/desktop/desktop"
+    assert unit["Service"]["ExecStart"] == f"/usr/bin/env python3 {place}/slipway_desktop run {place}/config.json"
+    assert unit["Service"]["Restart"] == "always"
+    assert unit["Install"]["WantedBy"] == "default.target"
+
+
+@pytest.mark.parametrize(
+    ("uri", "card", "image"),
+    [
+        ("qemu:///session", {"user": True, "ports": ["127.0.0.1:60022:22"]}, "/home/ana/.local/share/slipway/small-linux"),
+        ("qemu:///system", {"network": "desktop"}, "/var/lib/slipway/small-linux"),
+        ("qemu:///session?socket=/run/x", {"user": True, "ports": ["127.0.0.1:60022:22"]}, "/home/ana/.local/share/slipway/small-linux"),
+    ],
+)  # fmt: skip
+def test_a_hypervisor_of_the_users_own_has_no_networks(uri: str, card: dict, image: str) -> None:
+    machine = rendered("{{ __desktop_machine }}", desktop_uri=uri)
+    assert machine["networks"] == [card]
+    assert machine["folders"] == [{"source": "/home/ana"}]
+    assert rendered("{{ __desktop_image_directory }}", desktop_uri=uri) == image
+
+
+def test_of_a_machine_that_goes_no_more_is_asked_than_its_name_and_disk() -> None:
+    machine = rendered("{{ __desktop_machine }}", desktop_state="absent")
+    assert machine == {"name": "desktop", "state": "absent", "disks": [{"name": "data", "size": "60g"}]}
