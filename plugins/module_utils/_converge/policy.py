@@ -38,6 +38,11 @@ class Policy:
     start_first: bool = False
     restarts: str = FAIL
 
+    def destroys(self, key: tuple) -> bool:
+        """Whether an object's data may go: it is named, or all that belongs to what its name begins with is, as (kind, owner/*)."""
+        kind, name = key
+        return (kind, name) in self.destroy or (kind, f"{name.partition('/')[0]}/*") in self.destroy
+
     @property
     def wants_orphans(self) -> bool:
         """Whether it matters what else is the project's."""

@@ -54,9 +54,11 @@ class Removals(Draft):
 
     def destroy(self) -> None:
         """Data that the user named goes, unless it is declared and stays as it is."""
-        for key in sorted(self.policy.destroy):
+        for key in sorted(key for key in {*self.world.objects, *self.world.remains} if self.policy.destroys(key)):
             observed = self.world.get(key) or self.world.remains.get(key)
-            if observed is None or (key in self.by_key and not self.policy.absent):
+            declared = self.by_key.get(key)
+            stays = declared is not None and not self.policy.absent and not declared.intent.get("implicit")
+            if observed is None or stays:
                 continue
             if observed.owner and not observed.ours and self.policy.adopt != "any":
                 self.mistakes.add(

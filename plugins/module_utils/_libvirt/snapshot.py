@@ -36,7 +36,7 @@ def snapshot(hypervisor: Hypervisor, desired: Sequence[Resource], policy: Policy
     seen = look(hypervisor, policy.project)
     remains = {item.key: item for item in _remains(seen)}
     found = [*_machines(seen, desired, wanted), *_files(seen), *_networks(seen), *_pools(seen)]
-    objects = {item.key: item for item in found if item.key in wanted}
+    objects = {item.key: item for item in found if item.key in wanted or policy.destroys(item.key)}
     orphans = [
         item for item in (*found, *remains.values()) if item.ours and item.key not in wanted and item.kind not in SHARED
     ]

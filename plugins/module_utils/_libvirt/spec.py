@@ -165,12 +165,20 @@ def _dictionaries(item: Mapping) -> dict[str, Any]:
 
 
 def _named(destroy: Any, resources: Sequence[Resource]) -> set[tuple]:
-    """Keys of what may lose its data."""
+    """Keys of what may lose its data; of a machine that goes, all its disks, whether they are still said or not."""
     if isinstance(destroy, Mapping):
         found = {("machine", name) for name in destroy.get("machines") or ()}
         found |= {("disk", name) for name in destroy.get("disks") or ()}
         return found | {("image", name.rpartition(":")[2][: image.SHORT]) for name in destroy.get("images") or ()}
-    return {resource.key for resource in resources if resource.kind.name in ("machine", "disk")} if destroy else set()
+    if not destroy:
+        return set()
+    goes = {
+        resource.name
+        for resource in resources
+        if resource.kind is machine.KIND and resource.intent["state"] == "absent"
+    }
+    found = {resource.key for resource in resources if resource.kind.name in ("machine", "disk")}
+    return found | {("disk", f"{name}/*") for name in goes}
 
 
 def _check_run(spec: Mapping[str, Any], mistakes: Mistakes) -> None:

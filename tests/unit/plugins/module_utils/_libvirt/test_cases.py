@@ -11,8 +11,11 @@ import pytest
 import yaml
 
 from ansible_collections.slipway.docker.plugins.module_utils._converge.errors import SpecError
+from ansible_collections.slipway.docker.plugins.module_utils._converge.provider import Task
+from ansible_collections.slipway.docker.plugins.module_utils._libvirt import machine
 from ansible_collections.slipway.docker.plugins.module_utils._libvirt.session import CONNECTION, HypervisorSession
-from ansible_collections.slipway.docker.plugins.module_utils._libvirt.spec import read_lists
+from ansible_collections.slipway.docker.plugins.module_utils._libvirt.spec import read_lists, read_one
+from ansible_collections.slipway.docker.plugins.modules.machine import OPTIONS
 
 from .fake_hypervisor import FakeHypervisor
 
@@ -43,12 +46,19 @@ def made(case: dict[str, Any]) -> FakeHypervisor:
     return hypervisor
 
 
+def task_of(case: dict[str, Any]) -> Task:
+    """What is desired, of the module for lists or, with ``one``, of that for one machine."""
+    if "one" in case:
+        return read_one(machine.KIND, OPTIONS, {"project": "shop", "pool_path": "/pool", **case["one"]}, CONNECTION)
+    return read_lists(params_of(case, case.get("desired") or {}), CONNECTION)
+
+
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_case(path: Path) -> None:
     case = yaml.safe_load(path.read_text())
     hypervisor = made(case)
     try:
-        task = read_lists(params_of(case, case.get("desired") or {}), CONNECTION)
+        task = task_of(case)
         found, _world = HypervisorSession(hypervisor).look(task)
     except SpecError as error:
         assert error.mistakes == case.get("refused"), "refused"
