@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -230,6 +231,43 @@ def test_an_engine_on_a_disk_of_its_own(toolbox: Toolbox, tmp_path: Path) -> Non
     assert digest(toolbox.file("other")) == before["other"]
     assert "not found" not in toolbox.console()
     print(json.dumps(seconds))
+
+
+@pytest.mark.slow
+def test_folders_of_the_host(toolbox: Toolbox, tmp_path: Path) -> None:
+    """Handed in by hand, as a hypervisor does it: what is written on one side is read on the other, by a container too."""
+    hypervisor = toolbox.machines.hypervisor
+    site = hypervisor.directory / "guests" / "site"
+    site.mkdir()
+    site.chmod(0o777)
+    (site / "from-host").write_text("of the host\n")
+    options = "9p trans=virtio,version=9p2000.L,msize=262144,nofail 0 0"
+    lines = [
+        f"folder-site /home/ana/the\\040site {options}",
+        f"folder-site /usr/bin {options}",
+        f"folder-gone /home/ana/gone {options}",
+    ]
+    handed = base64.b64encode("\n".join(lines).encode()).decode()
+    entry = f"<entry>io.systemd.credential.binary:fstab.extra={handed}</entry>"
+    strings = f"<smbios mode='sysinfo'/></os><sysinfo type='smbios'><oemStrings>{entry}</oemStrings></sysinfo>"
+    device = (
+        f"<filesystem type='mount' accessmode='squash'><source dir='{site}'/><target dir='folder-site'/></filesystem>"
+    )
+    toolbox.have(state="stopped")
+    (name,) = hypervisor.names("domain")
+    xml = hypervisor.virsh("dumpxml", "--inactive", "--security-info", name)
+    xml = xml.replace("</os>", strings).replace("</devices>", f"{device}</devices>")
+    hypervisor.virsh("define", "/dev/stdin", input=xml)
+    hypervisor.virsh("start", name)
+    toolbox.says("the folder /home/ana/the site is the host's, by 9p")
+    toolbox.says("the folder /usr/bin is left out: the place belongs to the system")
+    toolbox.says("the folder /home/ana/gone is not there")
+    toolbox.says("engine answers after")
+    assert "/usr/bin is left out" in toolbox.ssh("cat", "/etc/motd")
+    load(toolbox, tmp_path)
+    script = "busybox cat /site/from-host; echo of a container >/site/from-container"
+    assert toolbox.ssh(f"docker run --rm -v '/home/ana/the site:/site' shell sh -c '{script}'") == "of the host\n"
+    assert (site / "from-container").read_text() == "of a container\n"
 
 
 def load(toolbox: Toolbox, place: Path) -> None:
