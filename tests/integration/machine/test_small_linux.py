@@ -266,7 +266,7 @@ def test_folders_of_the_host(toolbox: Toolbox, tmp_path: Path) -> None:
     assert "/usr/bin is left out" in toolbox.ssh("cat", "/etc/motd")
     load(toolbox, tmp_path)
     script = "busybox cat /site/from-host; echo of a container >/site/from-container"
-    assert toolbox.ssh(f"docker run --rm -v '/home/ana/the site:/site' shell sh -c '{script}'") == "of the host\n"
+    assert toolbox.ssh(f"docker run --rm -v '/home/ana/the site:/site' shell sh -c '{script}'") == "of the host"
     assert (site / "from-container").read_text() == "of a container\n"
 
 
