@@ -13,7 +13,7 @@ import pytest
 
 UTILS = Path(__file__).parents[2] / "plugins" / "module_utils"
 MODULES = UTILS.parent / "modules"
-CORE, PROVIDERS = "_converge", ("_docker", "_libvirt", "_client")
+CORE, PROVIDERS = "_converge", ("_docker", "_libvirt", "_client", "_daemon")
 SOURCES = sorted(UTILS.rglob("*.py")) + sorted(MODULES.glob("*.py"))
 CONTROLLER = [
     path for kind in ("plugin_utils", "inventory", "connection") for path in sorted((UTILS.parent / kind).glob("*.py"))
