@@ -1,0 +1,313 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is there, what is to be done about it, and whether that can be: the file, the daemon, the engine, and a rehearsal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._converge.action import Action, Line, Reason, Symbol
+from .._converge.desired import Mistakes, quote
+from .._converge.errors import SpecError
+from .._converge.plan import Plan
+from .._converge.secret import mask, secrets_in
+from . import document, judge, rehearse, road, values
+from . import flags as flag
+from .api import Api, wait
+from .document import Broken, Wanted
+from .files import Files
+from .flags import Flag
+from .keys import KEYS, version_of
+from .process import Process, Service, find, run, search_path, service_of
+from .road import Road, Running
+from .spec import NEVER, SEAMLESS, Asked
+
+RESOURCE = ("daemon_config",)
+CLOSE = 0.05  # seconds by which the clocks of a file and of a process may differ
+
+
+@dataclass
+class Look:
+    """One look: the file (``content``, ``before``), as it should be (``target``, ``after``), the daemon, and the way there.
+
+    ``proven``: the content that is known to work, another than ``content`` after a run that was killed (``unfinished``).
+    """
+
+    files: Files
+    content: bytes | None
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    target: bytes | None
+    declared: tuple[str, ...]
+    managed: tuple[str, ...]
+    proven: bytes | None = None
+    unfinished: bool = False
+    process: Process | None = None
+    service: Service | None = None
+    api: Api | None = None
+    running: Running = field(default_factory=Running)
+    road: Road = field(default_factory=lambda: Road((), road.NOTHING_DONE))
+    rehearsed: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is to be done, not even to our notes."""
+        noted = self.managed == self.declared and self.files.proven() is None
+        return not self.road.stages and noted
+
+    @property
+    def plan(self) -> Plan:
+        """What is to be done, as every module says it."""
+        if not self.road.stages:
+            return Plan()
+        actions = tuple(
+            Action(f"{number}", stage.how, RESOURCE, self.files.path, stage.step)
+            for number, stage in enumerate(self.road.stages)
+        )
+        changes = document.changes(self.before, self.after, self.managed)
+        reasons = {change.reason for change in changes}
+        notes = [Reason.LEFTOVER.value] if self.unfinished and changes else []
+        if self.road.applied == road.RESTART:
+            down = f", and {_count(self.road.down, 'container')} with it" if self.road.down else ""
+            notes.append(f"restarts the daemon{down}")
+        line = Line(
+            Symbol.CREATE if self.content is None else Symbol.REMOVE if self.target is None else Symbol.UPDATE,
+            RESOURCE,
+            Reason.LEFTOVER if self.unfinished else reasons.pop() if len(reasons) == 1 else Reason.CHANGED,
+            changes,
+            note="; ".join(notes),
+            actions=tuple(action.id for action in actions),
+        )
+        return Plan(lines=(line,), actions=actions)
+
+
+class Looker:
+    """Looks for a task, as often as it is called; what was rehearsed once is not rehearsed again."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.tried: dict[bytes, str | SpecError] = {}
+
+    def __call__(self) -> Look:
+        """Look; raises SpecError with everything that is wrong, before anything is touched."""
+        asked, mistakes = self.asked, Mistakes()
+        files = Files(asked.path)
+        content, managed, proven = files.content(), files.managed(), files.proven()
+        before = self._parse(content, mistakes)
+        program = shutil.which("dockerd", path=search_path()) or ""
+        declared = self._declared(program, mistakes)
+        after = document.merge(before, Wanted(declared, asked.exclusive, asked.absent), managed)
+        ours = () if asked.absent else tuple(sorted(declared))
+        look = Look(files, content, before, after, content, ours, managed)
+        differs = bool(document.differing(before, after)) or (asked.absent and asked.exclusive and content is not None)
+        if not differs and proven is None:
+            mistakes.refuse()
+            return look
+        self._change(look, proven, program, differs, mistakes)
+        return look
+
+    def _parse(self, content: bytes | None, mistakes: Mistakes) -> dict[str, Any]:
+        try:
+            return document.parse(content)
+        except Broken as error:
+            if not self.asked.exclusive:
+                mistakes.add(self.asked.path, f"{error}; mend it, or say exclusive: true to have it replaced")
+            return {}
+
+    def _declared(self, program: str, mistakes: Mistakes) -> dict[str, Any]:
+        """The declared keys. The engine is asked what it knows only where the table alone does not take them."""
+        asked = self.asked
+        if asked.absent:
+            return dict(asked.config)
+        doubtful = any(
+            name not in KEYS or not values.in_time(KEYS[name], None) or _bounded(name) for name in asked.config
+        )
+        version, known = _version(program) if doubtful else (None, set())
+        return values.read(asked.config, version, known, mistakes)
+
+    def _change(self, look: Look, proven: bytes | None, program: str, differs: bool, mistakes: Mistakes) -> None:
+        asked, files = self.asked, look.files
+        look.service, look.process = service_of(asked.path, find(asked.path), asked.timeout, files.start())
+        flags = look.process.flags if look.process else []
+        unit = look.service.unit_flags()
+        info: Mapping[str, Any] = {}
+        if look.process is not None:
+            look.api = Api(asked.socket or self._socket(flags, look.before), asked.timeout)
+            info = self._info(look)
+            if look.process is not None and not info:
+                mistakes.add(
+                    "docker_host",
+                    f"the daemon, process {look.process.pid}, does not answer at {look.api.path}; name its socket, "
+                    f"or see to what keeps it from answering",
+                )
+        settled = (
+            proven is not None
+            and not differs
+            and look.process is not None
+            and look.process.since > files.since() + CLOSE
+        )
+        look.unfinished = proven is not None and not settled
+        look.proven = (proven or None) if look.unfinished else look.content
+        works = self._works(look)
+        look.target = self._target(look, works, [*flags, *unit], differs)
+        look.running = Running(
+            alive=look.process is not None,
+            flags=flags,
+            live=bool(info.get("LiveRestoreEnabled")),
+            containers=info.get("ContainersRunning") or 0,
+            swarm=bool(judge.Facts(info=info).swarm),
+        )
+        look.road = road.road(look.before, works, look.after, look.running, look.unfinished)
+        changed = sorted({*document.differing(look.before, look.after), *document.differing(works, look.after)})
+        values.check_log_opts(look.after if {"log-opts", "log-driver"} & {*changed} else {}, mistakes)
+        missing = [path for path in judge.paths(look.after) if not os.path.exists(path)]
+        plugins = self._plugins(look) if "authorization-plugins" in changed else None
+        judge.judge(works, look.after, changed, judge.Facts(flags, unit, info, missing, plugins), mistakes)
+        self._allowed(look, changed, mistakes)
+        if look.road.stages and files.obstacle():
+            mistakes.add("path", f"{quote(asked.path)} {files.obstacle()}")
+        mistakes.refuse()
+        if look.road.stages:
+            self._rehearse(look, program, flags or unit, info)
+
+    def _info(self, look: Look) -> Mapping[str, Any]:
+        """What the engine says of itself. One that comes up or ends just now, after a run that was killed, is given the time for it."""
+        info = look.api.info()
+        if not info:
+            wait(lambda: not look.process.lives or look.api.answers(), self.asked.timeout)
+            look.process = look.process if look.process.lives else None
+            info = look.api.info() if look.process else {}
+        return info
+
+    def _works(self, look: Look) -> Mapping[str, Any]:
+        """The document that is known to work."""
+        try:
+            return document.parse(look.proven)
+        except Broken:
+            return {}
+
+    def _target(self, look: Look, works: Mapping[str, Any], flags: list[Flag], differs: bool) -> bytes | None:
+        """What the file will hold, byte for byte; None when it is to go."""
+        # A daemon that is told of a file by a flag does not start when that is gone.
+        if self.asked.absent and not look.after and not flag.value_of(flags, "config-file"):
+            return None
+        if look.unfinished and look.proven is not None and not document.differing(works, look.after):
+            return look.proven
+        return document.encode(look.after) if differs else look.content
+
+    def _socket(self, flags: list[Flag], before: Mapping[str, Any]) -> str:
+        hosts = flag.values_of(flags, "host") or before.get("hosts") or []
+        return flag.local_address(hosts) or flag.SOCKET
+
+    def _plugins(self, look: Look) -> list[str] | None:
+        """The names of plugins that a daemon finds: those it runs, and those that say where they are."""
+        if look.api is None:
+            return None
+        managed = look.api.call("GET", "/plugins") or []
+        found = [item["Name"].partition(":")[0] for item in managed if item.get("Enabled")]
+        for folder in ("/run/docker/plugins", "/etc/docker/plugins", "/usr/lib/docker/plugins"):
+            if os.path.isdir(folder):
+                found += [name.rpartition(".")[0] or name for name in os.listdir(folder)]
+        return found
+
+    def _allowed(self, look: Look, changed: list[str], mistakes: Mistakes) -> None:
+        """Whether the task allows what the change takes."""
+        way, restart = look.road, self.asked.restart
+        if way.applied != road.RESTART or not look.running.alive:
+            return
+        because = ", ".join(way.because)
+        if restart == NEVER:
+            mistakes.add(
+                "restart",
+                f"never, and a reload does not bring {because}; leave them as they are for now, or say restart: auto when it may be",
+            )
+        elif restart == SEAMLESS and look.running.containers:
+            risky = road.unrestorable(changed)
+            if way.down or risky:
+                why = (
+                    "this engine cannot keep them (swarm, or a flag of live-restore)"
+                    if way.down
+                    else f"{', '.join(risky)} may keep the daemon from finding them again"
+                )
+                mistakes.add(
+                    "restart",
+                    f"seamless, and a restart for {because} would end {_count(look.running.containers, 'container')}: {why}; "
+                    f"leave these keys as they are for now, or say restart: auto when it may be",
+                )
+        if look.running.containers and road.unrestorable(changed) and not way.down:
+            look.notes.append(
+                f"with another value of {', '.join(road.unrestorable(changed))} the daemon may not find its containers again; "
+                f"should one of them be lost, all is put back"
+            )
+        if way.down:
+            look.notes.append(f"{_count(way.down, 'container')} will end with the daemon, and be started again")
+
+    def _rehearse(self, look: Look, program: str, flags: list[Flag], info: Mapping[str, Any]) -> None:
+        """Try the document where nobody sees it; raises SpecError with the daemon's own words when it does not start."""
+        if not program:
+            look.rehearsed = "not at all: there is no dockerd on this host yet"
+            return
+        key = document.encode(look.after)
+        if key not in self.tried:
+            try:
+                self.tried[key] = self._try(look, program, flags, info)
+            except SpecError as error:
+                self.tried[key] = error
+        found = self.tried[key]
+        if isinstance(found, SpecError):
+            secrets = secrets_in(document.flat(look.after))
+            raise SpecError([mask(line, secrets) for line in found.mistakes])
+        look.rehearsed = found
+
+    def _try(self, look: Look, program: str, flags: list[Flag], info: Mapping[str, Any]) -> str:
+        version, known = _version(program)
+        seconds, how = self.asked.timeout, []
+        if "validate" in known or (version or (0, 0)) >= (23, 0):
+            said = rehearse.validate(program, look.after, flags, seconds)
+            if said:
+                raise SpecError(
+                    [
+                        f"config: the daemon does not take this: {said}; nothing was touched, and the engine goes on as before"
+                    ]
+                )
+            how.append("dockerd --validate")
+        why_not = rehearse.possible()
+        if why_not:
+            return " and ".join(how) or f"not at all: {why_not}"
+        plugins = [
+            name.partition(":")[0]
+            for name in (info.get("Plugins") or {}).get("Log") or ()
+            if name not in judge.LOG_DRIVERS
+        ]
+        root = look.after.get("data-root") or flag.value_of(flags, "data-root", flag.DATA_ROOT)
+        said = rehearse.rehearse(program, look.after, flags, root, seconds, plugins)
+        if said:
+            raise SpecError(
+                [
+                    f"config: a daemon does not start with this: {said}; nothing was touched, and the engine goes on as before"
+                ]
+            )
+        return " and ".join([*how, "a start of its own with a container, unseen"])
+
+
+def _bounded(name: str) -> bool:
+    key = KEYS[name]
+    return key.since > (20, 10) or key.until < (999, 0)
+
+
+def _version(program: str) -> tuple[tuple[int, int] | None, set[str]]:
+    """(version, flags) of the daemon that is installed; it is the one that will read the file."""
+    if not program:
+        return None, set()
+    words = run([program, "--version"], 30).stdout.decode(errors="replace").split()
+    version = version_of(words[2].rstrip(",")) if len(words) > 2 else None
+    return version, flag.known_from_help(run([program, "--help"], 30).stdout.decode(errors="replace"))
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'s' * (number != 1)}"
