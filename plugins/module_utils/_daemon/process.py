@@ -212,13 +212,11 @@ class Systemd(Service):
     def lines(self, mark: float) -> list[str]:
         command = [
             "journalctl",
-            "--unit",
-            UNIT,
+            "--identifier=dockerd",
             f"--since=@{mark:.6f}",
             "--no-pager",
             "--lines=200",
             "--output=cat",
-            "_COMM=dockerd",
         ]
         with suppress(SlipwayError):
             return run(command, 30).stdout.decode(errors="replace").splitlines()
