@@ -187,7 +187,7 @@ class Change:
     def _back(self, why: str) -> str:
         """Put the file back byte for byte and bring the engine back with it; says what happened."""
         look = self.look
-        works = document.parse(look.proven) if look.proven else {}
+        works = document.readable(look.proven)
         path = self.files.path
         if not (look.running.alive or look.unfinished):
             self._restore()
@@ -228,10 +228,11 @@ class Change:
             self._start_again()
 
     def _go_back(self, stage: Stage) -> None:
-        proven = self.look.proven
-        exact = document.encode(stage.document) != document.encode(document.parse(proven) if proven else {})
-        held = document.encode(stage.document) if exact else (proven or b"{}\n")
-        self._go(stage, held)
+        """A stage of the way back; the last has what the file held, where the daemon can read that."""
+        proven = self.look.proven or b""
+        whole = bool(proven.strip()) and document.same(stage.document, document.readable(proven))
+        broken = whole and not stage.document and document.encode({}).strip() != proven.strip()
+        self._go(stage, proven if whole and not broken else document.encode(stage.document))
 
     def _restore(self) -> None:
         self.files.put(self.look.proven)

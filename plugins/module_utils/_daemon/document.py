@@ -35,6 +35,14 @@ def parse(content: bytes | None) -> dict[str, Any]:
     return document
 
 
+def readable(content: bytes | None) -> dict[str, Any]:
+    """The document in a file's content, an empty one where it is broken: a daemon started with that at least comes up."""
+    try:
+        return parse(content)
+    except Broken:
+        return {}
+
+
 def encode(document: Document) -> bytes:
     """A document as the content of a file, in the order of its keys."""
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()

@@ -54,6 +54,11 @@ class Key:
         """The long name of its flag."""
         return self.flag or self.name
 
+    @property
+    def bounded(self) -> bool:
+        """Whether some engines that are in use do not know it."""
+        return self.since > OLDEST or self.until < NEVER
+
 
 TABLE = (
     # -- what a reload takes -----------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from .api import Api, wait
 from .document import Broken, Wanted
 from .files import Files
 from .flags import Flag
-from .keys import KEYS, version_of
+from .keys import HIDING, KEYS, version_of
 from .process import Process, Service, find, run, search_path, service_of
 from .road import Road, Running
 from .spec import NEVER, SEAMLESS, Asked
@@ -104,7 +104,7 @@ class Looker:
         after = document.merge(before, Wanted(declared, asked.exclusive, asked.absent), managed)
         ours = () if asked.absent else tuple(sorted(declared))
         look = Look(files, content, before, after, content, ours, managed)
-        differs = bool(document.differing(before, after)) or (asked.absent and asked.exclusive and content is not None)
+        differs = bool(document.differing(before, after))
         if not differs and proven is None:
             mistakes.refuse()
             return look
@@ -124,9 +124,7 @@ class Looker:
         asked = self.asked
         if asked.absent:
             return dict(asked.config)
-        doubtful = any(
-            name not in KEYS or not values.in_time(KEYS[name], None) or _bounded(name) for name in asked.config
-        )
+        doubtful = any(name not in KEYS or KEYS[name].bounded for name in asked.config)
         version, known = _version(program) if doubtful else (None, set())
         return values.read(asked.config, version, known, mistakes)
 
@@ -153,7 +151,7 @@ class Looker:
         )
         look.unfinished = proven is not None and not settled
         look.proven = (proven or None) if look.unfinished else look.content
-        works = self._works(look)
+        works = document.readable(look.proven)  # the document that is known to work
         look.target = self._target(look, works, [*flags, *unit], differs)
         look.running = Running(
             alive=look.process is not None,
@@ -184,13 +182,6 @@ class Looker:
             info = look.api.info() if look.process else {}
         return info
 
-    def _works(self, look: Look) -> Mapping[str, Any]:
-        """The document that is known to work."""
-        try:
-            return document.parse(look.proven)
-        except Broken:
-            return {}
-
     def _target(self, look: Look, works: Mapping[str, Any], flags: list[Flag], differs: bool) -> bytes | None:
         """What the file will hold, byte for byte; None when it is to go."""
         # A daemon that is told of a file by a flag does not start when that is gone.
@@ -218,6 +209,12 @@ class Looker:
     def _allowed(self, look: Look, changed: list[str], mistakes: Mistakes) -> None:
         """Whether the task allows what the change takes."""
         way, restart = look.road, self.asked.restart
+        hiding = sorted({*HIDING} & {*changed})
+        if hiding and not look.running.alive:
+            look.notes.append(
+                f"the engine does not run, so it cannot be asked what another value of {', '.join(hiding)} would hide; "
+                f"should it hold containers or images, they would be out of its sight"
+            )
         if way.applied != road.RESTART or not look.running.alive:
             return
         because = ", ".join(way.because)
@@ -293,11 +290,6 @@ class Looker:
                 ]
             )
         return " and ".join([*how, "a start of its own with a container, unseen"])
-
-
-def _bounded(name: str) -> bool:
-    key = KEYS[name]
-    return key.since > (20, 10) or key.until < (999, 0)
 
 
 def _version(program: str) -> tuple[tuple[int, int] | None, set[str]]:

@@ -76,14 +76,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(change, "find", lambda _path: Process(1, ("dockerd",)))
     monkeypatch.setattr(change, "RELOAD_SECONDS", 0.1)
 
-    def run(after: dict[str, Any], refuses: str, words: str) -> tuple[Daemon, str]:
+    def run(after: dict[str, Any], refuses: str, words: str, held: bytes = BEFORE) -> tuple[Daemon, str]:
         files = Files(str(tmp_path / "daemon.json"))
-        files.put(BEFORE, 0o640)
+        files.put(held, 0o640)
         daemon = Daemon(files, refuses, words)
         monkeypatch.setattr(change, "Api", lambda *_arguments: daemon)
-        before = document.parse(BEFORE)
+        before = document.readable(held)
         running = road.Running(alive=True)
-        look = Look(files, BEFORE, before, after, document.encode(after), tuple(after), ("debug",), BEFORE)
+        look = Look(files, held, before, after, document.encode(after), tuple(after), ("debug",), held)
         look.process, look.service, look.api, look.running = Process(1, ("dockerd",)), daemon, daemon, running
         look.road = road.road(before, before, after, running)
         error = ""
@@ -125,3 +125,9 @@ def test_a_daemon_that_does_not_come_back_either(run: Any) -> None:
     daemon, error = run({"debug": True, "icc": False}, "debug", "failed to start daemon: the disk is full")
     assert error.count("the disk is full") == 2 and "the engine does not come up with it" in error
     assert daemon.files.content() == daemon.files.proven() == BEFORE, "the next run knows what worked"
+
+
+def test_a_file_that_was_broken_is_back_as_it_was_and_the_engine_runs(run: Any) -> None:
+    daemon, error = run({"icc": False}, "icc", "failed to start daemon: no", b'{"icc": fal')
+    assert "the engine runs" in error
+    assert daemon.files.content() == b'{"icc": fal' and daemon.took[-1] == {}
