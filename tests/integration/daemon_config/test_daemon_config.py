@@ -113,10 +113,6 @@ WRONG = {
     # What the table takes for right, and only a daemon knows better.
     "log option's value": ({"log-opts": {"max-size": "tens"}}, ["does not start with this", "tens"]),
     "two bridges": ({"bip": "172.30.0.1/16", "bridge": "br0"}, ["does not start with this", "mutually exclusive"]),
-    "syslog of a plugin's": (
-        {"log-driver": "syslog", "log-opts": {"syslog-facility": "x"}},
-        ["does not start", "facility"],
-    ),
 }
 
 
