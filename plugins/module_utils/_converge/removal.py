@@ -53,12 +53,12 @@ class Removals(Draft):
                 self.gone(observed, Reason.REQUESTED if self.policy.absent else Reason.ORPHANED)
 
     def destroy(self) -> None:
-        """Data that the user named goes, unless it is declared and stays as it is."""
+        """Data that the user named goes, unless it is declared and stays as it is, or something that stays needs it."""
         for key in sorted(key for key in {*self.world.objects, *self.world.remains} if self.policy.destroys(key)):
             observed = self.world.get(key) or self.world.remains.get(key)
             declared = self.by_key.get(key)
-            stays = declared is not None and not self.policy.absent and not declared.intent.get("implicit")
-            if observed is None or stays:
+            implied = declared is not None and declared.intent.get("implicit") and not self._needing(key)
+            if observed is None or (declared is not None and not implied and not self.policy.absent):
                 continue
             if observed.owner and not observed.ours and self.policy.adopt != "any":
                 self.mistakes.add(
@@ -110,9 +110,12 @@ class Removals(Draft):
         }
         gone = {item.called for item in self.world.everything if item.id in removed | off}
         staying = set(self.world.attached.get(key, ())) - gone
-        needing = {
+        return sorted(staying | self._needing(key))
+
+    def _needing(self, key: tuple) -> set[str]:
+        """Names of what is declared to stay and needs something."""
+        return {
             item.name
             for item in self.by_key.values()
             if not self.policy.absent and item.intent.get("state") != "absent" and any(n.key == key for n in item.needs)
         }
-        return sorted(staying | needing)
