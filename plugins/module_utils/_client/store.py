@@ -19,6 +19,7 @@ from typing import Any
 from .._converge.desired import quote
 from .._converge.errors import SlipwayError, SpecError
 from .._converge.lock import user
+from .._whole_file import replace
 from .values import RESERVED
 
 CURRENT = "currentContext"
@@ -185,30 +186,14 @@ class Store:
             self._make(parent, 0o755 if os.path.basename(parent) == "contexts" else mode)
         os.mkdir(path, mode)
         os.chmod(path, mode)
-        _give(path, os.stat(parent))
+        if os.geteuid() == 0:  # it belongs to whom its place belongs
+            like = os.stat(parent)
+            os.chown(path, like.st_uid, like.st_gid)
 
     def _write(self, path: str, content: bytes, mode: int) -> None:
-        """Write a file that is there as a whole or not at all; it keeps its owner, a new one has that of its directory.
-
-        The new one has a name of its own until then, always the same, so that a run that was killed leaves at most one.
-        """
-        folder, name = os.path.split(path)
-        new = os.path.join(folder, f".{name}.slipway-new")
-        with suppress(FileNotFoundError):
-            os.unlink(new)
-        number = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            with os.fdopen(number, "wb") as stream:
-                stream.write(content)
-                os.fchmod(stream.fileno(), mode)
-                _give(stream.fileno(), os.stat(path if os.path.exists(path) else folder))
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(new, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(new)
-            raise
+        """Write a file that is there as a whole or not at all; it keeps its owner, a new one has that of its directory."""
+        like = os.stat(path if os.path.exists(path) else os.path.dirname(path))
+        replace(path, content, mode, like if os.geteuid() == 0 else None)
 
 
 def folder(said: str | None, environ: Mapping[str, str]) -> str:
@@ -268,9 +253,3 @@ def _encode(document: Mapping[str, Any], indent: str | None, colon: str) -> byte
         return json.dumps(document, allow_nan=False, indent=indent, separators=(",", colon)).encode()
     except ValueError:
         raise SlipwayError("a number in it is too large to be written as it was; shorten it, then run again") from None
-
-
-def _give(target: str | int, like: os.stat_result) -> None:
-    """Let root leave a file to whom its place belongs."""
-    if os.geteuid() == 0:
-        os.chown(target, like.st_uid, like.st_gid)

@@ -8,30 +8,15 @@ from __future__ import annotations
 import http.client
 import json
 import select
-import socket
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from .._converge.errors import EngineError, EngineLost
+from .._unix_socket import UnixConnection
 
 PAUSE = 0.05  # seconds between two questions to a daemon that is coming up
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self.path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        try:
-            self.sock.connect(self.path)
-        except BaseException:
-            self.sock.close()
-            raise
 
 
 class Api:
@@ -42,7 +27,7 @@ class Api:
 
     def call(self, method: str, path: str, body: Any = None, timeout: float | None = None, **query: Any) -> Any:
         """Make one call; return the decoded answer. Raises EngineError when it is refused, EngineLost when nobody answers."""
-        connection = _Connection(self.path, timeout or self.timeout)
+        connection = UnixConnection(self.path, timeout or self.timeout)
         try:
             content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
             kind = "application/x-tar" if isinstance(body, bytes) else "application/json"
@@ -104,7 +89,7 @@ class ReloadEvents:
     """The stream of events of reloads, open from the moment it is made."""
 
     def __init__(self, path: str) -> None:
-        self.connection = _Connection(path, 10)
+        self.connection = UnixConnection(path, 10)
         # With a moment to begin from, an event that comes while the daemon still takes the request is told as well.
         since = f"{time.time():.9f}"
         query = urlencode({"since": since, "filters": json.dumps({"type": ["daemon"], "event": ["reload"]})})

@@ -13,12 +13,12 @@ from __future__ import annotations
 import json
 import os
 import stat
-import tempfile
 import time
 from contextlib import suppress
 from typing import Any
 
 from .._converge.errors import SlipwayError
+from .._whole_file import replace
 
 
 class Files:
@@ -139,23 +139,12 @@ def _write(path: str, content: bytes, mode: int) -> None:
     """
     folder = os.path.dirname(path)
     os.makedirs(folder, mode=0o755, exist_ok=True)
-    number, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=folder)
-    try:
-        with os.fdopen(number, "wb") as file:
-            file.write(content)
-            with suppress(FileNotFoundError):
-                there = os.stat(path)
-                mode = stat.S_IMODE(there.st_mode)
-                if (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
-                    os.fchown(file.fileno(), there.st_uid, there.st_gid)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    like = None
+    with suppress(FileNotFoundError):
+        there = os.stat(path)
+        mode = stat.S_IMODE(there.st_mode)
+        like = there if (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()) else None
+    replace(path, content, mode, like)
     _sync(folder)
 
 

@@ -234,8 +234,3 @@ def version_of(text: str) -> tuple[int, int] | None:
     if len(pieces) < 2 or not pieces[0].isdigit() or not pieces[1].isdigit():
         return None
     return int(pieces[0]), int(pieces[1])
-
-
-def reloads(name: str) -> bool:
-    """Whether a running daemon takes another value of a key at SIGHUP."""
-    return name in KEYS and KEYS[name].reload

@@ -19,8 +19,9 @@ from .. import _certificate
 from .._converge.desired import quote
 from .._converge.errors import EngineError
 from .._converge.lock import user
+from .._unix_socket import UnixConnection
 from .connection import Address, parse
-from .engine import SshConnection, UnixConnection, tls_context
+from .engine import SshConnection, tls_context
 
 Trouble = Iterator[tuple[str, str]]  # (part of the endpoint: url, ca or cert; what is wrong and the way out)
 UNASKED = "or say verify: false to store it all the same"

@@ -24,6 +24,7 @@ from urllib.parse import quote as escape
 from urllib.parse import urlencode
 
 from .._converge.errors import EngineError, EngineLost, MissingLibrary
+from .._unix_socket import UnixConnection
 from .connection import Address
 
 # https://docs.docker.com/reference/api/engine/version-history/
@@ -49,23 +50,6 @@ def sdk() -> Any:
     except ImportError as error:
         raise _missing(str(error)) from None
     return docker
-
-
-class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self.path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        try:
-            self.sock.connect(self.path)
-        except BaseException:
-            self.sock.close()
-            raise
 
 
 class SshConnection(http.client.HTTPConnection):
