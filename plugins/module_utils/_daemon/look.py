@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from .._converge.action import Action, Line, Reason, Symbol
@@ -92,6 +93,16 @@ class Looker:
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
         self.tried: dict[bytes, str | SpecError] = {}
+        self.program = shutil.which("dockerd", path=search_path()) or ""
+
+    @cached_property
+    def installed(self) -> tuple[tuple[int, int] | None, set[str]]:
+        """(version, flags) of the daemon that is installed; it is the one that will read the file."""
+        if not self.program:
+            return None, set()
+        words = run([self.program, "--version"], 30).stdout.decode(errors="replace").split()
+        version = version_of(words[2].rstrip(",")) if len(words) > 2 else None
+        return version, flag.known_from_help(run([self.program, "--help"], 30).stdout.decode(errors="replace"))
 
     def __call__(self) -> Look:
         """Look; raises SpecError with everything that is wrong, before anything is touched."""
@@ -99,8 +110,7 @@ class Looker:
         files = Files(asked.path)
         content, managed, proven = files.content(), files.managed(), files.proven()
         before = self._parse(content, mistakes)
-        program = shutil.which("dockerd", path=search_path()) or ""
-        declared = self._declared(program, mistakes)
+        declared = self._declared(mistakes)
         after = document.merge(before, Wanted(declared, asked.exclusive, asked.absent), managed)
         ours = () if asked.absent else tuple(sorted(declared))
         look = Look(files, content, before, after, content, ours, managed)
@@ -108,7 +118,7 @@ class Looker:
         if not differs and proven is None:
             mistakes.refuse()
             return look
-        self._change(look, proven, program, differs, mistakes)
+        self._change(look, proven, differs, mistakes)
         return look
 
     def _parse(self, content: bytes | None, mistakes: Mistakes) -> dict[str, Any]:
@@ -119,16 +129,16 @@ class Looker:
                 mistakes.add(self.asked.path, f"{error}; mend it, or say exclusive: true to have it replaced")
             return {}
 
-    def _declared(self, program: str, mistakes: Mistakes) -> dict[str, Any]:
+    def _declared(self, mistakes: Mistakes) -> dict[str, Any]:
         """The declared keys. The engine is asked what it knows only where the table alone does not take them."""
         asked = self.asked
         if asked.absent:
             return dict(asked.config)
         doubtful = any(name not in KEYS or KEYS[name].bounded for name in asked.config)
-        version, known = _version(program) if doubtful else (None, set())
+        version, known = self.installed if doubtful else (None, set())
         return values.read(asked.config, version, known, mistakes)
 
-    def _change(self, look: Look, proven: bytes | None, program: str, differs: bool, mistakes: Mistakes) -> None:
+    def _change(self, look: Look, proven: bytes | None, differs: bool, mistakes: Mistakes) -> None:
         asked, files = self.asked, look.files
         look.service, look.process = service_of(asked.path, find(asked.path), asked.timeout, files.start())
         flags = look.process.flags if look.process else []
@@ -167,11 +177,12 @@ class Looker:
         plugins = self._plugins(look) if "authorization-plugins" in changed else None
         judge.judge(works, look.after, changed, judge.Facts(flags, unit, info, missing, plugins), mistakes)
         self._allowed(look, changed, mistakes)
-        if look.road.stages and files.obstacle():
-            mistakes.add("path", f"{quote(asked.path)} {files.obstacle()}")
+        obstacle = files.obstacle() if look.road.stages else ""
+        if obstacle:
+            mistakes.add("path", f"{quote(asked.path)} {obstacle}")
         mistakes.refuse()
         if look.road.stages:
-            self._rehearse(look, program, flags or unit, info)
+            self._rehearse(look, flags or unit, info)
 
     def _info(self, look: Look) -> Mapping[str, Any]:
         """What the engine says of itself. One that comes up or ends just now, after a run that was killed, is given the time for it."""
@@ -244,15 +255,15 @@ class Looker:
         if way.down:
             look.notes.append(f"{_count(way.down, 'container')} will end with the daemon, and be started again")
 
-    def _rehearse(self, look: Look, program: str, flags: list[Flag], info: Mapping[str, Any]) -> None:
+    def _rehearse(self, look: Look, flags: list[Flag], info: Mapping[str, Any]) -> None:
         """Try the document where nobody sees it; raises SpecError with the daemon's own words when it does not start."""
-        if not program:
+        if not self.program:
             look.rehearsed = "not at all: there is no dockerd on this host yet"
             return
         key = document.encode(look.after)
         if key not in self.tried:
             try:
-                self.tried[key] = self._try(look, program, flags, info)
+                self.tried[key] = self._try(look, flags, info)
             except SpecError as error:
                 self.tried[key] = error
         found = self.tried[key]
@@ -261,11 +272,11 @@ class Looker:
             raise SpecError([mask(line, secrets) for line in found.mistakes])
         look.rehearsed = found
 
-    def _try(self, look: Look, program: str, flags: list[Flag], info: Mapping[str, Any]) -> str:
-        version, known = _version(program)
+    def _try(self, look: Look, flags: list[Flag], info: Mapping[str, Any]) -> str:
+        version, known = self.installed
         seconds, how = self.asked.timeout, []
         if "validate" in known or (version or (0, 0)) >= (23, 0):
-            said = rehearse.validate(program, look.after, flags, seconds)
+            said = rehearse.validate(self.program, look.after, flags, seconds)
             if said:
                 raise SpecError(
                     [
@@ -282,7 +293,7 @@ class Looker:
             if name not in judge.LOG_DRIVERS
         ]
         root = look.after.get("data-root") or flag.value_of(flags, "data-root", flag.DATA_ROOT)
-        said = rehearse.rehearse(program, look.after, flags, root, seconds, plugins)
+        said = rehearse.rehearse(self.program, look.after, flags, root, seconds, plugins)
         if said:
             raise SpecError(
                 [
@@ -290,15 +301,6 @@ class Looker:
                 ]
             )
         return " and ".join([*how, "a start of its own with a container, unseen"])
-
-
-def _version(program: str) -> tuple[tuple[int, int] | None, set[str]]:
-    """(version, flags) of the daemon that is installed; it is the one that will read the file."""
-    if not program:
-        return None, set()
-    words = run([program, "--version"], 30).stdout.decode(errors="replace").split()
-    version = version_of(words[2].rstrip(",")) if len(words) > 2 else None
-    return version, flag.known_from_help(run([program, "--help"], 30).stdout.decode(errors="replace"))
 
 
 def _count(number: int, word: str) -> str:
