@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from harness.certificates import SERVER, Authority
+from harness.guest import BUILD
 from harness.machines import Machines
 from harness.namespaces import run, wait_for
 
@@ -27,7 +28,7 @@ CACHE = Path(os.environ.get("SLIPWAY_CACHE") or Path.home() / ".cache" / "slipwa
 NETWORK = {"name": "lab", "address": "192.168.91.1/24", "dhcp": {"start": "192.168.91.50", "end": "192.168.91.99"}}
 ADDRESS = "192.168.91.10"
 # What spares an emulated processor work that nobody needs in a test.
-EMULATED = "mitigations=off cryptomgr.notests nokaslr tsc=reliable no_timer_check"
+EMULATED = (BUILD.parent / "emulated").read_text().strip()
 MIRROR = os.environ.get("SLIPWAY_DEBIAN_MIRROR") or "http://deb.debian.org/debian"
 FOREIGN = b"somebody's data, of no form that is known" * 50
 MIB = 1 << 20
