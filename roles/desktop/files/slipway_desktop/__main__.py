@@ -118,10 +118,8 @@ def start(config: Config, options: argparse.Namespace) -> int:
 
 def stop(config: Config, options: argparse.Namespace) -> int:
     """End what runs, and say whether anything did."""
-    runs = config.directory.is_dir() and place.Lock(config).owner() != 0
-    if config.directory.is_dir():
-        place.end(config, AWAIT)
-    print(f"{config.name} {'was ended' if runs else 'is not forwarded'}")
+    ended = config.directory.is_dir() and place.end(config, AWAIT)
+    print(f"{config.name} {'was ended' if ended else 'is not forwarded'}")
     return 0
 
 

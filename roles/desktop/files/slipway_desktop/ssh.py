@@ -132,7 +132,25 @@ class Connection:
 
     async def _ask(self, *words: str) -> str:
         """Ask the ssh that runs for something; return why it did not do it, or nothing."""
-        return await ask(self.config, *words)
+        # No configuration: it could forward more, and would be read each time.
+        line = ["ssh", "-F", "/dev/null", "-S", str(self.config.control), "-O", *words, self.config.ssh]
+        process = await asyncio.create_subprocess_exec(
+            *line,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, **ENVIRONMENT},
+        )
+        try:
+            _out, said = await within(ASKED, process.communicate())
+        except asyncio.TimeoutError:
+            return f"ssh -O {words[0]} does not end"
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+        lines = said.decode(errors="replace").strip().splitlines()
+        return "" if process.returncode == 0 else f"ssh: {_last(lines)}"
 
     async def end(self) -> None:
         """End it, and wait until it has ended."""
@@ -146,29 +164,6 @@ class Connection:
             except asyncio.TimeoutError:
                 process.kill()
                 await process.wait()
-
-
-async def ask(config: Config, *words: str) -> str:
-    """Ask the ssh behind the control socket for something; return why it did not do it, or nothing."""
-    # No configuration: it could forward more, and would be read each time.
-    line = ["ssh", "-F", "/dev/null", "-S", str(config.control), "-O", *words, config.ssh]
-    process = await asyncio.create_subprocess_exec(
-        *line,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **ENVIRONMENT},
-    )
-    try:
-        _out, said = await within(ASKED, process.communicate())
-    except asyncio.TimeoutError:
-        return f"ssh -O {words[0]} does not end"
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-    lines = said.decode(errors="replace").strip().splitlines()
-    return "" if process.returncode == 0 else f"ssh: {_last(lines)}"
 
 
 def _last(lines: Sequence[str]) -> str:
