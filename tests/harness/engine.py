@@ -33,6 +33,7 @@ from .namespaces import (
     one_of,
     remove_directory,
     run,
+    started,
     wait_for,
 )
 
@@ -362,10 +363,5 @@ def clean_leftovers() -> list[str]:
 @contextmanager
 def private_engine(*options: str) -> Iterator[Engine]:
     """A running engine under a free name; ``options`` are further flags of dockerd."""
-    with one_of(NAMES, "engine", COMMANDS, clean_leftovers) as name:
-        engine = Engine(name, options)
-        try:
-            engine.start()
-            yield engine
-        finally:
-            engine.stop()
+    with one_of(NAMES, "engine", COMMANDS, clean_leftovers) as name, started(Engine(name, options)) as engine:
+        yield engine

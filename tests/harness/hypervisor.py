@@ -26,6 +26,7 @@ from .namespaces import (
     one_of,
     remove_directory,
     run,
+    started,
     wait_for,
 )
 
@@ -438,22 +439,15 @@ def clean_leftovers() -> list[str]:
 @contextmanager
 def private_hypervisor(uplink: bool = False) -> Iterator[Hypervisor]:
     """A running hypervisor under a free name."""
-    with one_of(NAMES, "hypervisor", COMMANDS, clean_leftovers) as name:
-        hypervisor = Hypervisor(name)
-        try:
-            hypervisor.start(uplink)
-            yield hypervisor
-        finally:
-            hypervisor.stop()
+    with (
+        one_of(NAMES, "hypervisor", COMMANDS, clean_leftovers) as name,
+        started(Hypervisor(name), uplink) as hypervisor,
+    ):
+        yield hypervisor
 
 
 @contextmanager
 def user_session(shown: Mapping[str, Path] | None = None) -> Iterator[UserSession]:
     """The hypervisor of an ordinary user, under a free name."""
-    with one_of(NAMES, "hypervisor", COMMANDS, clean_leftovers) as name:
-        session = UserSession(name, shown)
-        try:
-            session.start()
-            yield session
-        finally:
-            session.stop()
+    with one_of(NAMES, "hypervisor", COMMANDS, clean_leftovers) as name, started(UserSession(name, shown)) as session:
+        yield session

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 ROOT = Path("/var/tmp")  # short: the path of a unix socket holds 107 characters
 SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
@@ -227,3 +227,16 @@ def one_of(names: Sequence[str], what: str, commands: dict[str, str], tidy: Call
                 yield name
             return
     raise NamespacesFailed(f"all {len(names)} names of private {what}s are in use")
+
+
+Started = TypeVar("Started", bound=Namespaces)
+
+
+@contextmanager
+def started(what: Started, *arguments: Any) -> Iterator[Started]:
+    """Namespaces of a kind that is started with these arguments; it is stopped however that goes."""
+    try:
+        what.start(*arguments)
+        yield what
+    finally:
+        what.stop()
