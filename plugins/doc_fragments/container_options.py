@@ -55,6 +55,108 @@ options:
   healthy_wait_timeout:
     description: Seconds this container may take to become healthy; O(deadline) when it is left out.
     type: float
+  hardening:
+    description:
+      - V(cis) keeps to what section 5 of the CIS Docker Benchmark 1.6.0 asks of a container.
+      - What is left out is filled in, and then compared as if it had been written. These are V(no-new-privileges:true) among the
+        O(security_opts), O(cap_drop=ALL), O(read_only=true), O(pids_limit=256), O(restart_policy=on-failure) with O(restart_retries=5),
+        and V(127.0.0.1) for published ports without a host address.
+      - O(memory), O(cpus) or O(cpu_shares), the test of a O(healthcheck) and a O(user) other than root must be written, and what
+        gives the container a part of the host must not, unless O(hardening_allow) says why.
+      - V(none) asks for nothing.
+    type: str
+    choices: [none, cis]
+  hardening_allow:
+    description:
+      - What this container needs although O(hardening=cis) is against it, each with the reason. The task fails when a reason is
+        missing, warns of an exception that nothing needs, and shows the others in RV(exceptions).
+      - What is excepted is neither demanded nor filled in. Ports without a host address still get V(127.0.0.1), and a container
+        without a restart policy still gets V(on-failure); write V(0.0.0.0) or the policy.
+    type: dict
+    suboptions:
+      user:
+        description: It runs as root, or as whom the image says (4.1).
+        type: str
+      apparmor:
+        description: V(apparmor=unconfined) among the O(security_opts) (5.2).
+        type: str
+      selinux:
+        description: V(label=disable) among the O(security_opts) (5.3).
+        type: str
+      cap_drop:
+        description: It keeps capabilities that it does not name (5.4).
+        type: str
+      capabilities:
+        description: Capabilities that an engine does not give by itself (5.4).
+        type: str
+        aliases: [cap_add]
+      privileged:
+        description: O(privileged) (5.5).
+        type: str
+      host_directories:
+        description: A bind mount of C(/), C(/boot), C(/dev), C(/etc), C(/lib), C(/proc), C(/sys) or C(/usr), or a writable one of what is below them (5.6).
+        type: str
+      privileged_ports:
+        description: A published port below 1024 of the host (5.8).
+        type: str
+      network_mode:
+        description: The host's network (5.10).
+        type: str
+      memory:
+        description: No limit of its memory (5.11).
+        type: str
+        aliases: [mem_limit]
+      cpus:
+        description: Neither O(cpus) nor O(cpu_shares) (5.12).
+        type: str
+      read_only:
+        description: It can write its own root (5.13).
+        type: str
+      all_addresses:
+        description: A port that is published on V(0.0.0.0) or V([::]) (5.14).
+        type: str
+      restart_policy:
+        description: It is started again without end, or more than 5 times (5.15).
+        type: str
+        aliases: [restart]
+      pid_mode:
+        description: The host's processes (5.16).
+        type: str
+        aliases: [pid]
+      ipc_mode:
+        description: The host's shared memory (5.17).
+        type: str
+        aliases: [ipc]
+      devices:
+        description: Devices of the host (5.18).
+        type: str
+      shared_propagation:
+        description: A bind mount that spreads to the host (5.20).
+        type: str
+      uts:
+        description: The host's name (5.21).
+        type: str
+      seccomp:
+        description: V(seccomp=unconfined) among the O(security_opts) (5.22).
+        type: str
+      cgroup_parent:
+        description: O(cgroup_parent) (5.25).
+        type: str
+      no_new_privileges:
+        description: It may gain rights by what it runs, such as C(sudo) (5.26).
+        type: str
+      healthcheck:
+        description: No check of its health, or what the image says (5.27).
+        type: str
+      pids_limit:
+        description: No limit of its processes (5.29).
+        type: str
+      userns_mode:
+        description: The host's users (5.31).
+        type: str
+      docker_socket:
+        description: The engine's socket, or a directory that holds it (5.32).
+        type: str
   image:
     description: The image's reference. The container is replaced when the reference stands for another image than the one it runs.
     type: str

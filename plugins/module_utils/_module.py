@@ -119,7 +119,9 @@ def converge(module: SlipwayModule, provider: Provider, task: Task) -> None:
             *_orphan_warnings(task, planned.orphans),
         ):
             module.warn(warning)
-        module.leave(**result, resources=session.describe(world, [resource.key for resource in task.desired]))
+        module.leave(
+            **result, **task.tells, resources=session.describe(world, [resource.key for resource in task.desired])
+        )
 
 
 class Told:

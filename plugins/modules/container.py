@@ -47,6 +47,18 @@ EXAMPLES = r"""
       interval: 5s
     state: healthy
 
+- name: It has no more rights than it needs, as the CIS Docker Benchmark asks
+  slipway.docker.container:
+    name: api
+    image: registry.example.org/shop/api:4
+    hardening: cis
+    user: "1000:1000"
+    memory: 256m
+    cpus: 0.5
+    tmpfs: [/tmp] # its root cannot be written
+    healthcheck:
+      test: curl -fs http://127.0.0.1:8000/health
+
 - name: It is gone
   slipway.docker.container:
     name: web
@@ -97,6 +109,13 @@ orphans:
   returned: always
   type: list
   elements: str
+exceptions:
+  description: What is allowed against the hardening, each with its place, what is wrong with it and the reason.
+  returned: when a container has O(hardening=cis)
+  type: list
+  elements: str
+  sample:
+    - "capabilities: NET_ADMIN is more than an engine gives by itself (hardening: cis, 5.4), allowed: it makes the tunnel"
 undone:
   description: What was done and taken back, after a failure.
   returned: on failure

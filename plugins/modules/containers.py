@@ -42,6 +42,10 @@ options:
         description: References of images to remove.
         type: list
         elements: str
+  hardening:
+    description: The O(containers[].hardening) of containers that do not say it themselves.
+    type: str
+    choices: [none, cis]
 extends_documentation_fragment:
   - slipway.docker.lists
   - slipway.docker.ownership
@@ -89,6 +93,35 @@ EXAMPLES = r"""
     containers: "{{ shop_containers }}"
   check_mode: true
   register: foretold
+
+- name: The shop keeps to the CIS Docker Benchmark, but for one thing
+  slipway.docker.containers:
+    project: shop
+    hardening: cis
+    networks:
+      - name: back
+    containers:
+      - name: api
+        image: shop/api
+        networks: [{name: back}]
+        published_ports: ["8000:8000"] # on 127.0.0.1
+        user: "1000:1000"
+        memory: 256m
+        cpus: 0.5
+        tmpfs: [/tmp] # its root cannot be written
+        healthcheck:
+          test: [CMD, /bin/api, --ping]
+      - name: vpn
+        image: shop/vpn
+        networks: [{name: back}]
+        user: "1000:1000"
+        capabilities: [NET_ADMIN]
+        memory: 64m
+        cpu_shares: 512
+        healthcheck:
+          test: [CMD, /bin/vpn, --ping]
+        hardening_allow:
+          capabilities: it makes the tunnel
 
 - name: The shop is gone, and so are its orders
   slipway.docker.containers:
@@ -142,6 +175,13 @@ orphans:
   returned: always
   type: list
   elements: str
+exceptions:
+  description: What is allowed against the hardening, each with its place, what is wrong with it and the reason.
+  returned: when a container has O(containers[].hardening=cis)
+  type: list
+  elements: str
+  sample:
+    - "containers.vpn.capabilities: NET_ADMIN is more than an engine gives by itself (hardening: cis, 5.4), allowed: it makes the tunnel"
 undone:
   description: What was done and taken back, after a failure.
   returned: on failure

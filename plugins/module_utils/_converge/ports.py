@@ -91,6 +91,14 @@ def _published(text: str) -> Iterable[tuple[str, str, str]]:
     return [(f"{port}/{protocol}", host, str(outer)) for port, outer in zip(inside, outside)]
 
 
+def with_host(text: str, ip: str) -> str:
+    """Put a host address before a published port that has none."""
+    if text.startswith("[") or text.count(":") >= 2:
+        return text
+    host = f"[{ip}]" if ":" in ip else ip
+    return f"{host}:{text}" if ":" in text else f"{host}::{text}"
+
+
 def shown(binding: tuple[str, str, str]) -> str:
     """A binding as a user writes it, the shortest way."""
     port, ip, number = binding

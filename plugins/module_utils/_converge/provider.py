@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
@@ -19,12 +19,13 @@ from .policy import Policy
 
 @dataclass(frozen=True)
 class Task:
-    """``desired`` resources, the ``policy``, ``settings`` of the run and ``warnings`` to give."""
+    """``desired`` resources, the ``policy``, ``settings`` of the run, ``warnings`` to give, and what else the result ``tells``."""
 
     desired: Sequence[Resource]
     policy: Policy
     settings: Mapping[str, Any]
     warnings: Sequence[str] = ()
+    tells: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Session:

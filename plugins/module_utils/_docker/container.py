@@ -15,7 +15,7 @@ from .._converge.option import Option, any_order, dig
 from .._converge.ownership import without_ours
 from .._converge.policy import ORDERS
 from .._converge.secret import looks_secret
-from . import fields, held, secret_files, values
+from . import fields, hardening, held, secret_files, values
 
 RESTART = ("no", "on-failure", "always", "unless-stopped")
 STOP_TIMEOUT = 10.0  # seconds: the engine's own, for a container that was made without one
@@ -63,6 +63,7 @@ OPTIONS = (
     Option("comparisons", "dict"),
     Option("env_file", "list", elements="path"),
     Option("healthy_wait_timeout", "float"),
+    *hardening.OPTIONS,
     # what runs
     Option("image", "str", "Config.Image", values.reference, fields.decode_image, refers="image", identity="Image"),
     Option("command", "raw", "Config.Cmd", fields.encode_command, fields.decode_words, inherits="Cmd"),

@@ -14,9 +14,10 @@ from .._converge.desired import Mistakes, Resource, join, quote, read, read_all
 from .._converge.kind import Kind
 from .._converge.option import Option
 from .._converge.policy import ASIDE, BESIDE, ORDERS, START_FIRST
-from .._converge.ports import address, overlap
+from .._converge.ports import address, overlap, with_host
 from .._converge.provider import Task
-from . import container, image, network, secret_files, values, volume
+from . import container, hardening, image, network, secret_files, values, volume
+from .hardening import Hardening
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (image.KIND, network.KIND, volume.KIND, container.KIND)}
 LISTS: Mapping[str, Kind] = {kind.plural: kind for kind in KINDS.values()}
@@ -43,6 +44,7 @@ TASK = (
     task.ORPHANS,
     task.ADOPT,
     Option("destroy", "dict", suboptions=DESTROY),
+    hardening.DEFAULT,
     *RUN,
     *task.GUARD,
     *(Option(plural, "list", elements="dict", suboptions=kind.options) for plural, kind in LISTS.items()),
@@ -53,26 +55,29 @@ def read_lists(params: Mapping[str, Any], connection: Sequence[Option]) -> Task:
     """Read the options of the module containers; raise SpecError with every mistake."""
     mistakes = Mistakes()
     spec = task.read_all_but(LISTS, (*TASK, *connection), params, mistakes)
+    harden = Hardening(container.KIND, spec.get("hardening"), mistakes, absent=spec.get("state") == "absent")
     lists = {
         plural: [
-            _prepared(kind, item, f"{plural}[{index}]", spec, mistakes)
+            _prepared(kind, item, f"{plural}[{index}]", spec, harden)
             for index, item in enumerate(spec.get(plural) or ())
         ]
         for plural, kind in LISTS.items()
     }
     resources = read_all(LISTS, lists, mistakes)
-    return _task(spec, resources, mistakes)
+    return _task(spec, resources, harden)
 
 
 def read_one(kind: Kind, own: Sequence[Option], params: Mapping[str, Any], connection: Sequence[Option]) -> Task:
     """Read the options of a module for one object; raise SpecError with every mistake."""
     mistakes = Mistakes()
     spec, given = task.read_own(kind, (*own, *connection), params, mistakes)
-    resource = read(kind, _prepared(kind, given, "", spec, mistakes), "", mistakes)
-    return _task({**spec, "orphans": "ignore"}, [resource] if resource else [], mistakes)
+    harden = Hardening(container.KIND, None, mistakes)
+    resource = read(kind, _prepared(kind, given, "", spec, harden), "", mistakes)
+    return _task({**spec, "orphans": "ignore"}, [resource] if resource else [], harden)
 
 
-def _task(spec: Mapping[str, Any], resources: list[Resource], mistakes: Mistakes) -> Task:
+def _task(spec: Mapping[str, Any], resources: list[Resource], harden: Hardening) -> Task:
+    mistakes = harden.mistakes
     update = spec.get("update_config") or {}
     _check_together(resources, update.get("order") == START_FIRST, mistakes)
     _check_run(spec, mistakes)
@@ -94,7 +99,8 @@ def _task(spec: Mapping[str, Any], resources: list[Resource], mistakes: Mistakes
         at_once=update.get("parallelism") or 0,
         start_first=update.get("order") == START_FIRST,
     )
-    return Task(resources, policy, spec, _warnings(resources))
+    told = {"exceptions": harden.exceptions} if harden.on else {}
+    return Task(resources, policy, spec, [*_warnings(resources), *harden.warnings], told)
 
 
 def _check_run(spec: Mapping[str, Any], mistakes: Mistakes) -> None:
@@ -121,11 +127,12 @@ def _check_run(spec: Mapping[str, Any], mistakes: Mistakes) -> None:
             mistakes.add("default_host_ip", str(error))
 
 
-def _prepared(kind: Kind, params: Any, place: str, spec: Mapping[str, Any], mistakes: Mistakes) -> Any:
-    """Fill in what a container's options do not say themselves: the default host address and the variables from files."""
+def _prepared(kind: Kind, params: Any, place: str, spec: Mapping[str, Any], harden: Hardening) -> Any:
+    """Fill in what a container's options do not say themselves: the default host address, the variables from files, and what
+    its hardening asks for."""
     if kind is not container.KIND or not isinstance(params, Mapping):
         return params
-    params = dict(params)
+    params, mistakes = dict(params), harden.mistakes
     ports = next((name for name in ("published_ports", "ports") if isinstance(params.get(name), (list, tuple))), None)
     if ports and spec.get("default_host_ip"):
         params[ports] = [with_host(str(item), spec["default_host_ip"]) for item in params[ports]]
@@ -141,7 +148,7 @@ def _prepared(kind: Kind, params: Any, place: str, spec: Mapping[str, Any], mist
         variables = _read_env_files(params["env_file"], join(shown, "env_file"), mistakes)
         if params.get(name) is None or isinstance(params[name], Mapping):
             params[name] = {**variables, **(params.get(name) or {})}
-    return params
+    return harden(params, shown)
 
 
 def _without_alias(network_params: Any, hostname: str) -> Any:
@@ -149,14 +156,6 @@ def _without_alias(network_params: Any, hostname: str) -> Any:
     if not isinstance(network_params, Mapping) or not isinstance(network_params.get("aliases"), (list, tuple)):
         return network_params
     return {**network_params, "aliases": [alias for alias in network_params["aliases"] if alias != hostname]}
-
-
-def with_host(text: str, ip: str) -> str:
-    """Put a host address before a published port that has none."""
-    if text.startswith("[") or text.count(":") >= 2:
-        return text
-    host = f"[{ip}]" if ":" in ip else ip
-    return f"{host}:{text}" if ":" in text else f"{host}::{text}"
 
 
 def _read_env_files(paths: Any, place: str, mistakes: Mistakes) -> dict[str, str]:
