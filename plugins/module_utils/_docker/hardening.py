@@ -328,6 +328,14 @@ def filled(spec: Spec, allowed: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
+def _readable(option: Option, value: Any) -> bool:
+    """Whether a value of the option's type, or None where it is of none, is one that the option can have."""
+    try:
+        return value is not None and option.encode(value) is not None
+    except ValueError:
+        return False
+
+
 class Hardening:
     """Hardens the containers of a task, one after the other, and keeps what is to be said of it.
 
@@ -347,19 +355,17 @@ class Hardening:
         said = {option: name for option, name in said.items() if params[name] is not None}
         if not said.keys() & {"hardening", "hardening_allow"} and self.default in (None, NONE):
             return params
-        spec = convert_options(
-            self.kind.options, params, "", Mistakes()
-        )  # what is no value at all, reading it will tell
+        spec = convert_options(self.kind.options, params, "", Mistakes())  # reading it tells what is wrong with a value
+        unread = {option for option in said if not _readable(self.kind.option(option), spec.get(option))}
         allowed = self._allowed(params.get("hardening_allow"), spec.get("hardening_allow"), place)
         profile = spec.get("hardening") or self.default
-        if profile is None and "hardening_allow" in said:
+        if profile is None and "hardening_allow" in said and "hardening" not in said:
             self.mistakes.add(
                 join(place, "hardening_allow"), "excepts from what is not asked; write hardening: cis beside it"
             )
         if profile != CIS or self.absent or spec.get("state") == "absent":
             return params
         self.on = True
-        unread = {option for option in said if spec.get(option) is None}
         more = {option: value for option, value in filled(spec, allowed).items() if option not in unread}
         self._judge({**spec, **more}, unread, allowed, place)
         return {**params, **{said.get(option, option): value for option, value in more.items()}}
@@ -380,10 +386,7 @@ class Hardening:
 
     def _judge(self, spec: Spec, unread: set[str], allowed: Mapping[str, str], place: str) -> None:
         for item in (item for item in ITEMS if not unread & set(item.looks_at)):
-            try:
-                faults = list(item.faults(spec))
-            except ValueError:
-                continue  # reading it will tell what is wrong with the value
+            faults = list(item.faults(spec))
             if item.name in allowed and not faults:
                 self.warnings.append(
                     f"{join(place, f'hardening_allow.{item.name}')}: nothing needs this exception; take it out"
