@@ -76,7 +76,26 @@ def one(draw: st.DrawFn, name: str, earlier: list[str], images: tuple[str, ...])
         ),
         "depends_on": st.lists(st.sampled_from(earlier), unique=True) if earlier else st.just([]),
     }
-    return {"name": name, "image": draw(st.sampled_from(images)), **draw(st.fixed_dictionaries({}, optional=optional))}
+    said = draw(st.fixed_dictionaries({}, optional=optional))
+    return {
+        "name": name,
+        "image": draw(st.sampled_from(images)),
+        **said,
+        **(hardened(said) if draw(st.booleans()) else {}),
+    }
+
+
+def hardened(said: dict[str, Any]) -> dict[str, Any]:
+    """Hardening that fills in what is not said, and excepts what these projects say or leave out against it."""
+    allowed = [
+        "user",
+        "memory",
+        "cpus",
+        "healthcheck",
+        "restart_policy",
+        *(["pids_limit"] if "pids_limit" in said else []),
+    ]
+    return {"hardening": "cis", "hardening_allow": dict.fromkeys(allowed, "it is drawn")}
 
 
 law = settings(
