@@ -12,7 +12,7 @@ import base64
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +91,9 @@ def shown(play: Play, place: Path, engine: Engine, leave: tuple[Path, ...]) -> d
         if path.is_file() and path not in leave:
             found[str(path)] = path.read_text(errors="replace")
     for path in (*Path("/tmp").glob("ansible*"), *Path("/run/lock").glob("slipway*")):
-        if path.is_file():
-            found[str(path)] = path.read_text(errors="replace")
+        with suppress(FileNotFoundError):  # of another run, which has ended
+            if path.is_file():
+                found[str(path)] = path.read_text(errors="replace")
     return found
 
 

@@ -9,6 +9,7 @@ Paths below ``directory`` are the same inside and outside, and QEMU may read the
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -201,15 +202,16 @@ class Hypervisor(Namespaces):
         index = NAMES.index(self.name)
         outside, net = _link(self.name), f"10.95.0.{index * 4}"
         outer, inner = f"10.95.0.{index * 4 + 1}", f"10.95.0.{index * 4 + 2}"
-        if not FORWARDED.exists():
-            FORWARDED.write_text(FORWARDING.read_text())
-        run(["ip", "link", "add", outside, "type", "veth", "peer", "name", "uplink", "netns", str(self._init)])
+        with _forwarding_held():
+            if not FORWARDED.exists():
+                FORWARDED.write_text(FORWARDING.read_text())
+            run(["ip", "link", "add", outside, "type", "veth", "peer", "name", "uplink", "netns", str(self._init)])
+            FORWARDING.write_text("1\n")
         run(["ip", "addr", "add", f"{outer}/30", "dev", outside])
         run(["ip", "link", "set", outside, "up"])
         self.in_namespaces("ip", "addr", "add", f"{inner}/30", "dev", "uplink")
         self.in_namespaces("ip", "link", "set", "uplink", "up")
         self.in_namespaces("ip", "route", "add", "default", "via", outer)
-        FORWARDING.write_text("1\n")
         for rule in _rules(outside, net):
             run(["iptables", "-w", *rule[0], "-I", *rule[1]])
 
@@ -423,12 +425,31 @@ def _succeeds(*command: str) -> bool:
     return True
 
 
+@contextmanager
+def _forwarding_held() -> Iterator[None]:
+    """Nobody else changes the machine's forwarding meanwhile; tests/hosts takes the same lock."""
+    with FORWARDING.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def forwarding_needed() -> bool:
+    """Say whether somebody's way out is there."""
+    return any(link.startswith(("shv-", "swm-")) for link in os.listdir("/sys/class/net"))
+
+
+def forwarding_without_us() -> str:
+    """Return how the machine forwards when nobody's way out is there."""
+    with _forwarding_held():
+        return (FORWARDED if FORWARDED.exists() else FORWARDING).read_text()
+
+
 def _forward_no_more() -> None:
     """The machine forwards again as it did, once the last who needed it is gone."""
-    links = os.listdir("/sys/class/net")
-    if FORWARDED.exists() and not any(link.startswith(("shv-", "swm-")) for link in links):
-        FORWARDING.write_text(FORWARDED.read_text())
-        FORWARDED.unlink()
+    with _forwarding_held():
+        if FORWARDED.exists() and not forwarding_needed():
+            FORWARDING.write_text(FORWARDED.read_text())
+            FORWARDED.unlink()
 
 
 def clean_leftovers() -> list[str]:

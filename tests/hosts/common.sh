@@ -19,6 +19,10 @@ net=10.94.$((index % 256)).$((index / 256 % 64 * 4))
 outer=${net%.*}.$((${net##*.} + 1))
 inner=${net%.*}.$((${net##*.} + 2))
 
+# All labs, and the hypervisors of tests/harness, share the machine's forwarding. Who changes it has it locked: { flock 9; ...; } 9<$forwarding
+forwarding=/proc/sys/net/ipv4/ip_forward
+forwarded=/run/slipway-mol.ip_forward   # what it was before any of us came
+
 say() { echo "$name: $*" >&2; }
 die() { say "$*"; exit 1; }
 engine() { docker -H "unix://$socket" "$@"; }

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from harness.certificates import SERVER, Authority
 
+from ansible_collections.slipway.docker.plugins.module_utils._converge.desired import quote
 from ansible_collections.slipway.docker.plugins.module_utils._docker.endpoint import verify
 
 
@@ -135,7 +136,7 @@ def test_a_client_that_the_engine_does_not_know(
     for issuer, name, days in ((other, "intruder", 3), (ca, "old", -1)):
         cert, key = issuer.issue(name, begins=-3, ends=days)
         part, sentence = one(url, ca=client["ca"], cert=cert, key=key)
-        assert part == "cert" and "refuses the certificate" in sentence and cert in sentence
+        assert part == "cert" and "refuses the certificate" in sentence and quote(cert) in sentence
     part, sentence = one(url, ca=client["ca"])
     assert part == "cert" and "shows no certificate" in sentence
 
@@ -145,7 +146,7 @@ def test_an_engine_that_the_client_does_not_know(
 ) -> None:
     url = serve(ca.issue("server", SERVER, NAMES))
     part, sentence = one(url, **{**client, "ca": other.path})
-    assert part == "ca" and "did not sign the certificate" in sentence and other.path in sentence
+    assert part == "ca" and "did not sign the certificate" in sentence and quote(other.path) in sentence
     part, sentence = one(url, **{**client, "ca": ""})
     assert part == "ca" and "is missing" in sentence
 
