@@ -17,6 +17,7 @@ for entry in (str(COLLECTIONS), str(TESTS)):
     if entry not in sys.path:
         sys.path.insert(0, entry)
 
+from harness.figures import Shown  # noqa: E402
 from harness.fixtures import (  # noqa: E402, F401
     engine,
     hypervisor,
@@ -40,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes more than a few seconds")
     if not (INSTALLED / "plugins").is_dir():
         raise pytest.UsageError("the collection is not installed in build/collections; run `make install`")
+    config.pluginmanager.register(Shown())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,14 +1,14 @@
 # Copyright: Contributors to the Slipway project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Exams use an engine of their own, and end with a table of figures."""
+"""Exams use an engine of their own, and their figures are shown below the results."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
+from harness.figures import show
 
 from . import exam as exams
 from . import specs
@@ -29,16 +29,10 @@ def secrets() -> Iterator[None]:
 
 
 @pytest.fixture
-def exam(request: pytest.FixtureRequest) -> exams.Exam:
-    """The examples and figures of one exam."""
-    return exams.Exam(request.node.name)
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What was tried, and in how many of how many it held."""
-    if not exams.FINISHED:
-        return
-    terminalreporter.section(f"exams, seed {exams.SEED}")
-    width = max(len(series.promise) for series in exams.FINISHED)
-    for series in exams.FINISHED:
-        terminalreporter.line(f"{series.promise.ljust(width)}   {series.figure()}   ({series.seconds:.0f} s)")
+def exam(request: pytest.FixtureRequest) -> Iterator[exams.Exam]:
+    """The examples of one exam; what was tried, and in how many of how many it held."""
+    held = exams.Exam(request.node.name)
+    yield held
+    for series in held.series:
+        figure = f"{series.figure()}   ({series.seconds:.0f} s)"
+        show(request.node, f"exams, seed {exams.SEED}", series.promise, figure)

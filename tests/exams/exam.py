@@ -98,23 +98,20 @@ class Series:
         return "\n".join(lines)
 
 
-FINISHED: list[Series] = []
-
-
 class Exam:
     """Gives a test its examples and keeps its figures."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.series: Series | None = None
+        self.series: list[Series] = []
 
     def sample(self, promise: str, full: int, least: int = 2) -> Iterator[Example]:
         """Yield as many examples as the scale wants of ``full``; after the last one fail if any has failed.
 
         Each is used as `with example:`, which notes a failure and goes on.
         """
-        series = self.series = Series(self.name, promise)
-        FINISHED.append(series)
+        series = Series(self.name, promise)
+        self.series.append(series)
         count = min(full, max(least, math.ceil(full * SCALE)))
         began = time.monotonic()
         for number in ONLY or range(1, count + 1):

@@ -44,29 +44,23 @@ def sample(indices: int, kinds: tuple[str, ...], part: float, offset: int = 0) -
 
 @dataclass
 class Figures:
-    """What was counted over all runs; printed when the session ends."""
+    """What was counted over all runs."""
 
     runs: int = 0
     unreached: int = 0
     counts: Counter = field(default_factory=Counter)
     slowest: float = 0.0
 
-    def lines(self) -> Iterator[str]:
-        """The figures as text."""
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """The figures as text: what was counted, and how much of it."""
         c = self.counts
-        yield f"runs {self.runs}, of which the fault was reached in {self.runs - self.unreached}"
-        yield f"service up after a run that was not killed: {c['up']} of {c['asked']}"
-        yield f"service up after a killed run: {c['up after a kill']} of {c['asked after a kill']}"
-        yield f"failed runs that said so: {c['failed']}; runs that reached their goal all the same: {c['reached']}"
-        yield f"next run converged: {c['converged']} of {self.runs}; leftovers: {c['leftovers']}; tracebacks: {c['tracebacks']}"
-        yield f"slowest failure of a hanging call: {self.slowest:.1f} s with a timeout of {TIMEOUT:g} s"
-
-    def pytest_terminal_summary(self, terminalreporter: object) -> None:
-        """Print the figures below the results."""
-        if self.runs:
-            terminalreporter.section("faults")  # type: ignore[attr-defined]
-            for line in self.lines():
-                terminalreporter.write_line(line)  # type: ignore[attr-defined]
+        yield "runs, and those in which the fault was reached", f"{self.runs}, {self.runs - self.unreached}"
+        yield "service up after a run that was not killed", f"{c['up']} of {c['asked']}"
+        yield "service up after a killed run", f"{c['up after a kill']} of {c['asked after a kill']}"
+        yield "failed runs that said so; that reached their goal all the same", f"{c['failed']}; {c['reached']}"
+        yield "next run converged", f"{c['converged']} of {self.runs}"
+        yield "leftovers; tracebacks", f"{c['leftovers']}; {c['tracebacks']}"
+        yield f"slowest failure of a hanging call, with a timeout of {TIMEOUT:g} s", f"{self.slowest:.1f} s"
 
 
 @dataclass

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from harness.engine import Engine, busybox_tar
+from harness.figures import show
 from harness.proxy import RecordingProxy
 from harness.registry import Registry
 from harness.run import Runner
@@ -23,11 +24,17 @@ NAMES = list(scenarios("", Path()))
 
 
 @pytest.fixture(scope="session")
-def figures(request: pytest.FixtureRequest) -> Figures:
-    """Counts over the whole session, printed at its end."""
-    counted = Figures()
-    request.config.pluginmanager.register(counted)
-    return counted
+def counted() -> Figures:
+    """Counts over the whole session."""
+    return Figures()
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest, counted: Figures) -> Iterator[Figures]:
+    """The counts, shown as they are after the last test."""
+    yield counted
+    for label, figure in counted.lines():
+        show(request.node, "faults", label, figure)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from harness.figures import show
 from harness.machines import Machines
 from harness.promises import crashed
 from harness.run import Killed, Result
@@ -26,14 +27,19 @@ GONE = {"state": "absent", "destroy": {"disks": ["web/data", "web/more"]}}
 
 
 @pytest.fixture(scope="module")
-def figures(request: pytest.FixtureRequest) -> Iterator[Counter]:
-    """What was counted; printed at the end."""
-    found: Counter = Counter()
+def counted() -> Counter:
+    """What was counted over all tests."""
+    return Counter()
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest, counted: Counter) -> Iterator[Counter]:
+    """The counts, shown as they are after the last test."""
     began = time.monotonic()
-    yield found
-    print = request.config.get_terminal_writer().line
-    print()
-    print(f"faults at libvirt: {dict(found)}, {time.monotonic() - began:.0f} s")
+    yield counted
+    counted["seconds"] += round(time.monotonic() - began)
+    for label, number in counted.items():
+        show(request.node, "faults at libvirt", label, str(number))
 
 
 class Case:
