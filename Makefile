@@ -49,9 +49,13 @@ quickstart-down: $(VENV)/.quickstart $(INSTALLED) ## remove the app; its data to
 build: $(TARBALL) ## the collection as an archive
 install: $(INSTALLED) ## the collection in build/collections, where all tests look
 
+# See tests/harness/lanes.py; with LANES=0 all tests run in one process, in the order of the folders.
+LANES ?= 2
+IN_LANES := -n $(LANES) --max-worker-restart 0
+
 .PHONY: test
 test: lint $(VENV)/.libvirt | packages ## everything: lint, unit, integration, Molecule
-	$(BIN)/pytest tests $(ARGS)
+	$(BIN)/pytest tests $(IN_LANES) $(ARGS)
 
 .PHONY: test-unit
 test-unit: $(VENV)/.test $(INSTALLED) ## the tests without an engine or a hypervisor (a minute or two)
@@ -59,7 +63,7 @@ test-unit: $(VENV)/.test $(INSTALLED) ## the tests without an engine or a hyperv
 
 .PHONY: test-integration
 test-integration: $(VENV)/.test $(VENV)/.libvirt $(INSTALLED) | packages ## the tests against a real engine (minutes)
-	$(BIN)/pytest tests/harness tests/integration $(ARGS)
+	$(BIN)/pytest tests/harness tests/integration $(IN_LANES) $(ARGS)
 
 .PHONY: exam
 exam: $(VENV)/.test $(INSTALLED) | packages ## the promises on random examples, in full (an hour); see tests/exams/exam.py

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ for entry in (str(COLLECTIONS), str(TESTS)):
     if entry not in sys.path:
         sys.path.insert(0, entry)
 
+from harness import lanes  # noqa: E402
 from harness.figures import Shown  # noqa: E402
 from harness.fixtures import (  # noqa: E402, F401
     engine,
@@ -32,6 +34,7 @@ from harness.fixtures import (  # noqa: E402, F401
     task,
     user_machines,
 )
+from harness.progress import Progress  # noqa: E402
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,8 +47,29 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Shown())
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies in tests/integration."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what lies in tests/integration; where there are lanes, put the tests in their order."""
     for item in items:
         if TESTS / "integration" in item.path.parents:
             item.add_marker(pytest.mark.integration)
+        if lanes.EMULATES & set(getattr(item, "fixturenames", ())) and not lanes.one_by_one(item.nodeid):
+            raise pytest.UsageError(f"{item.nodeid} emulates a processor; name it in tests/harness/lanes.py")
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: lanes.in_order(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> lanes.Lanes:
+    """Two lanes, with `-n 2`, in the order above."""
+    config.option.loadscopereorder = False
+    return lanes.Lanes(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Where the tests run in lanes, and nobody wants more or less than usual, say what is done part by part."""
+    config = session.config
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal and config.getoption("numprocesses", None) and config.get_verbosity() == 0:
+        terminal._show_progress_info = False  # a share of the tests, which says little about minutes
+        config.pluginmanager.register(Progress(terminal))
