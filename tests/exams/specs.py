@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import ipaddress
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,7 +23,8 @@ CONTAINERS = ("web", "api", "db", "worker")
 RUNS = ("started", "healthy", None)
 STAY = "trap 'exit 0' TERM INT QUIT HUP USR1; sleep 1000 & wait"
 PASSING = ("true", "exit 0", ["CMD", "true"], ["CMD-SHELL", "test -d /tmp"])
-SECRETS = "/var/tmp/slipway-exam-secrets"  # the exams' own directory, which goes with their session
+# The exams' own directory, one for each lane, which goes with their session.
+SECRETS = "/var/tmp/slipway-exam-secrets" + os.environ.get("PYTEST_XDIST_WORKER", "")
 TARGETS = ("/data", "/srv/cache", "/var/logs", "/mnt/x", "/opt/a b")
 TEXTS = ("", "1", "x=y z", 'q"uote', "it's", "日本", "$HOME", "a:b,c", "two\nlines", " space ", 5, 1.5, True, None)
 KEYS = ("A", "B", "PATH_TO", "lower", "WITH.DOT", "PASSWORD", "VERSION")

@@ -13,11 +13,14 @@ from typing import Any
 from xdist.scheduler import LoadScopeScheduling
 
 ONE_BY_ONE = (
-    "tests/exams/",  # stopwatches; one directory of secrets
+    "tests/exams/test_faults.py",  # a stopwatch, as in the next three
+    "tests/exams/test_races.py",
+    "tests/exams/test_replacement.py",
+    "tests/exams/test_restart.py",
     "tests/harness/test_guest.py",  # emulates
     "tests/harness/test_hypervisor.py",  # emulates
     "tests/integration/container/test_container_states.py",  # a stopwatch
-    "tests/integration/desktop/",  # stopwatches; /run/sshd
+    "tests/integration/desktop/",  # stopwatches, and /run/sshd
     "tests/integration/machine/",  # emulates
     "tests/integration/ssh/",  # /run/sshd
     "tests/molecule/",  # emulates
