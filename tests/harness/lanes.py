@@ -27,7 +27,8 @@ ONE_BY_ONE = (
 )
 BUT_NOT = ("tests/molecule/test_scenarios.py::test_scenario[native]",)  # its hosts are containers
 EMULATES = {"session_hypervisor", "user_machines"}  # fixtures
-EARLY = ("tests/unit/", "tests/molecule/", "tests/quickstart/")
+# Galaxy's importer gives ansible-lint three minutes, so it comes before the first guest.
+EARLY = ("tests/unit/", "tests/galaxy/", "tests/molecule/", "tests/quickstart/")
 
 
 def one_by_one(nodeid: str) -> bool:

@@ -15,7 +15,7 @@ from xdist.scheduler import loadscope
 from harness.lanes import BUT_NOT, EARLY, ONE_BY_ONE, Lanes, in_order, one_by_one
 
 ROOT = Path(__file__).parents[2]
-PLACES = [*ONE_BY_ONE, *BUT_NOT, *EARLY, "tests/integration/network/", "tests/galaxy/"]
+PLACES = [*ONE_BY_ONE, *BUT_NOT, *EARLY, "tests/integration/network/"]
 
 
 class Worker:

@@ -17,6 +17,5 @@ def test_push_and_pull(engine: Engine, registry: Registry) -> None:
     assert digest.startswith("sha256:")
     assert registry.tags("harness/busy") == ["1"]
     engine.run_cli("pull", "--quiet", f"{registry.address}/harness/busy:1")
-    assert engine.inspect("image", f"{registry.address}/harness/busy:1")["RepoDigests"] == [
-        f"{registry.address}/harness/busy@{digest}"
-    ]
+    found = engine.inspect("image", f"{registry.address}/harness/busy:1")
+    assert f"{registry.address}/harness/busy@{digest}" in found["RepoDigests"]
