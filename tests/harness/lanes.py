@@ -8,10 +8,13 @@ holds a stopwatch to the engine: it never runs beside an emulated processor. And
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from xdist.scheduler import LoadScopeScheduling
 
+MOLECULE = Path(__file__).parents[2] / "molecule"
 ONE_BY_ONE = (
     "tests/exams/test_faults.py",  # a stopwatch, as in the next three
     "tests/exams/test_races.py",
@@ -23,17 +26,19 @@ ONE_BY_ONE = (
     "tests/integration/desktop/",  # stopwatches, and /run/sshd
     "tests/integration/machine/",  # emulates
     "tests/integration/ssh/",  # /run/sshd
-    "tests/molecule/",  # emulates
 )
-BUT_NOT = ("tests/molecule/test_scenarios.py::test_scenario[native]",)  # its hosts are containers
 EMULATES = {"session_hypervisor", "user_machines"}  # fixtures
 # Galaxy's importer gives ansible-lint three minutes, so it comes before the first guest.
 EARLY = ("tests/unit/", "tests/galaxy/", "tests/molecule/", "tests/quickstart/")
 
 
+@cache
 def one_by_one(nodeid: str) -> bool:
-    """Say whether a test, or a part, has its turn in the one lane."""
-    return nodeid.startswith(ONE_BY_ONE) and not nodeid.startswith(BUT_NOT)
+    """Say whether a test, or a part, has its turn in the one lane; a Molecule scenario when a hypervisor is made for it."""
+    if nodeid.startswith("tests/molecule/"):
+        scenario = MOLECULE / nodeid.partition("[")[2].rstrip("]") / "molecule.yml"
+        return "/hypervisor/create.yml" in scenario.read_text() if scenario.is_file() else True
+    return nodeid.startswith(ONE_BY_ONE)
 
 
 def part(nodeid: str) -> str:

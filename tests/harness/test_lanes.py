@@ -12,10 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from xdist.scheduler import loadscope
 
-from harness.lanes import BUT_NOT, EARLY, ONE_BY_ONE, Lanes, in_order, one_by_one
+from harness.lanes import EARLY, MOLECULE, ONE_BY_ONE, Lanes, in_order, one_by_one
 
 ROOT = Path(__file__).parents[2]
-PLACES = [*ONE_BY_ONE, *BUT_NOT, *EARLY, "tests/integration/network/"]
+SCENARIOS = [
+    f"tests/molecule/test_scenarios.py::test_scenario[{path.parent.name}]" for path in MOLECULE.glob("*/molecule.yml")
+]
+PLACES = [*ONE_BY_ONE, "tests/unit/", "tests/integration/network/", *sorted(SCENARIOS)]
 
 
 class Worker:
@@ -51,8 +54,6 @@ def names_of(sizes: list[tuple[str, int]]) -> list[str]:
     for number, (place, size) in enumerate(sizes):
         if "[" in place:
             found.append(place)
-        elif place.startswith("tests/molecule"):
-            found.append(f"{place}test_scenarios.py::test_scenario[{number}]")
         else:
             file = place if place.endswith(".py") else f"{place}test_{number}.py"
             found += [f"{file}::test_{number}_{test}" for test in range(size)]
@@ -72,9 +73,9 @@ def test_one_by_one(scheduler: type[Lanes], sizes: list[tuple[str, int]], data: 
     lanes.schedule()
     done: dict[int, Worker] = {}
     while len(done) < len(tests):
-        ready = [worker for worker in workers if worker.ready()]
-        assert ready, f"nobody goes on: {[tests[number] for worker in workers for number in worker.queue]}"
-        worker = data.draw(st.sampled_from(ready))
+        busy = [worker for worker in workers if worker.queue]
+        assert all(worker.ready() for worker in busy), "one waits for the other"
+        worker = data.draw(st.sampled_from(busy))
         number = worker.queue.pop(0)
         assert number not in done
         done[number] = worker
@@ -85,8 +86,12 @@ def test_one_by_one(scheduler: type[Lanes], sizes: list[tuple[str, int]], data: 
     assert len({id(worker) for number, worker in done.items() if one_by_one(tests[number])}) <= 1
 
 
-@pytest.mark.parametrize("place", [*ONE_BY_ONE, *BUT_NOT, *EARLY])
+def test_scenarios_with_machines_go_one_by_one() -> None:
+    names = {name.partition("[")[2].rstrip("]"): one_by_one(name) for name in SCENARIOS}
+    assert names["toolbox"] and names["desktop"] and names["virtualization_host"]
+    assert not names["native"]
+
+
+@pytest.mark.parametrize("place", [*ONE_BY_ONE, *EARLY])
 def test_every_place_is_there(place: str) -> None:
-    assert (ROOT / place.partition("::")[0]).exists()
-    if "[" in place:
-        assert (ROOT / "molecule" / place.partition("[")[2].rstrip("]") / "molecule.yml").exists()
+    assert (ROOT / place).exists()
