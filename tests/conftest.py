@@ -34,6 +34,7 @@ from harness.fixtures import (  # noqa: E402, F401
     task,
     user_machines,
 )
+from harness.namespaces import end_with_parent  # noqa: E402
 from harness.progress import Progress  # noqa: E402
 
 
@@ -45,6 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not (INSTALLED / "plugins").is_dir():
         raise pytest.UsageError("the collection is not installed in build/collections; run `make install`")
     config.pluginmanager.register(Shown())
+    if hasattr(config, "workerinput"):
+        end_with_parent()  # and with it all namespaces, as when there is one process
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

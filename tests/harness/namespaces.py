@@ -66,7 +66,7 @@ def run(command: Sequence[str], check: bool = True, input: str | bytes | None = 
     return done.stdout.decode(errors="replace").rstrip("\n")
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Ask the kernel to kill this process when the test run ends, in whatever way."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
@@ -89,7 +89,7 @@ class Namespaces:
         command = ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
         self._holder = subprocess.Popen(
             [*command, "sh", "-c", HOLDER, self.name], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
-            preexec_fn=_end_with_parent, start_new_session=True, text=True,
+            preexec_fn=end_with_parent, start_new_session=True, text=True,
         )  # fmt: skip
         assert self._holder.stdout
         if self._holder.stdout.readline() != "ready\n":
