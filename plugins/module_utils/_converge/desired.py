@@ -80,12 +80,15 @@ def join(place: str, name: str) -> str:
 
 
 def quote(value: Any, limit: int = 60) -> str:
-    """Show a user's value in a message, on one line and not too long."""
+    """Show a user's value in a message, on one line and not too long: a text by both its ends, for those of paths tell most."""
     try:
         text = json.dumps(hide(value), ensure_ascii=False, sort_keys=True)
     except TypeError:
         text = json.dumps(str(value), ensure_ascii=False)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+    if len(text) <= limit:
+        return text
+    end = limit // 2 if isinstance(value, str) else 0
+    return text[: limit - 3 - end] + "..." + text[len(text) - end :]
 
 
 def read(kind: Kind, params: Mapping, place: str, mistakes: Mistakes) -> Resource | None:
