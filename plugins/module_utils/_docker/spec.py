@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from .._converge import task
-from .._converge.desired import Mistakes, Resource, join, quote, read, read_all
+from .._converge.desired import Mistakes, Resource, convert, join, quote, read, read_all
 from .._converge.kind import Kind
 from .._converge.option import Option
 from .._converge.policy import ASIDE, BESIDE, ORDERS, START_FIRST
@@ -133,9 +133,11 @@ def _prepared(kind: Kind, params: Any, place: str, spec: Mapping[str, Any], hard
     if kind is not container.KIND or not isinstance(params, Mapping):
         return params
     params, mistakes = dict(params), harden.mistakes
-    ports = next((name for name in ("published_ports", "ports") if isinstance(params.get(name), (list, tuple))), None)
-    if ports and spec.get("default_host_ip"):
-        params[ports] = [with_host(str(item), spec["default_host_ip"]) for item in params[ports]]
+    for name in ("published_ports", "ports"):
+        # What is no list at all, reading it will tell.
+        listed = convert(container.KIND.by_name[name], params.get(name), "", Mistakes())
+        if listed and spec.get("default_host_ip"):
+            params[name] = [with_host(item, spec["default_host_ip"]) for item in listed]
     if params.get("hostname") and isinstance(params.get("networks"), (list, tuple)):
         params["networks"] = [_without_alias(item, params["hostname"]) for item in params["networks"]]
     shown = f"containers.{params['name']}" if place and isinstance(params.get("name"), str) else place

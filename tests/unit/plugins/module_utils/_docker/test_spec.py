@@ -96,10 +96,9 @@ def test_static_addresses_lie_in_declared_subnets() -> None:
     )
 
 
-def test_the_default_host_address_fills_in_where_none_is_written() -> None:
-    task = spec.read_lists(
-        {"default_host_ip": "127.0.0.1", "containers": [{**WEB, "ports": ["80:80", "81", "0.0.0.0:82:82"]}]}, ()
-    )
+@pytest.mark.parametrize("ports", [["80:80", 81, "0.0.0.0:82:82"], "80:80,81,0.0.0.0:82:82"])
+def test_the_default_host_address_fills_in_where_none_is_written(ports: Any) -> None:
+    task = spec.read_lists({"default_host_ip": "127.0.0.1", "containers": [{**WEB, "ports": ports}]}, ())
     assert task.desired[0].fields["published_ports"] == ("127.0.0.1:80:80", "127.0.0.1::81", "0.0.0.0:82:82")
     assert task.warnings == []
 
