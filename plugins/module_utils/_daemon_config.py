@@ -72,6 +72,11 @@ def _change(looker: Looker, asked: spec.Asked, told: Told) -> tuple[Look, dict[s
             return look, result
         change = told.run = Change(look, asked.socket, asked.timeout, asked.backup)
         change()
+    if asked.start and look.service.by_hand:
+        look.notes.append(
+            f"no service manager can run the daemon on this host, so it is a process by itself, whose words go to {look.service.notes['log']}; "
+            f"a reboot ends it: run this again afterwards"
+        )
     for action in result["actions"]:
         action["seconds"] = round(sum(change.seconds), 3)
     if change.backup_file:

@@ -20,7 +20,8 @@ description:
     end with the daemon, and are started again.
   - When the engine does not come up, or comes up without a container that ran, the file is put back byte for byte, the engine is brought back
     with it, and the task fails with the daemon's own words. A run that was killed on the way is finished, or taken back, by the next.
-  - The daemon is a unit of systemd, or a process that nobody manages, which is started again with the words it was started with before.
+  - The daemon is a unit of systemd, of an init script, or a process that nobody manages, which is started again with the words it was
+    started with before.
 options:
   config:
     description:
@@ -54,6 +55,12 @@ options:
     type: str
     choices: [auto, seamless, never]
     default: auto
+  start:
+    description:
+      - Start a daemon that does not run. When it does not come up with a new file, that is put back too, and the daemon started with it.
+      - What starts it is systemd or its init script. Where neither can, it is a process that a reboot ends, and a warning says so.
+    type: bool
+    default: false
   backup:
     description: Leave a copy of the file, with the time in its name, before it is changed.
     type: bool
@@ -72,7 +79,7 @@ notes:
     holds what worked last, and C(daemon.json.start) how a daemon that nobody manages was started.
   - It needs root, but neither the Docker SDK for Python nor the docker CLI. Places, addresses, plugins and a containerd that others use too
     hold on the real host alone, so the rehearsal leaves them out. What only the real daemon can notice is taken back.
-  - A daemon that does not run is not started.
+  - A daemon that does not run is not started, unless O(start) says so.
 seealso:
   - module: slipway.docker.engine_info
 extends_documentation_fragment:
@@ -123,7 +130,7 @@ plan_id:
   type: str
   sample: 5f2b8c0f6a1d4e7b9c3a2d1e0f4b6a7c
 applied:
-  description: How it came into force. V(written) is for a daemon that does not run. In check mode, how it would.
+  description: How it came into force. V(written) is for a daemon that does not run, V(start) for one that was started. In check mode, how it would.
   returned: success
   type: str
   sample: reload

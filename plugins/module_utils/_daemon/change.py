@@ -57,7 +57,7 @@ class Change:
             self.files.note_managed(tuple({*look.managed, *look.declared}))
             if self.wants_backup:
                 self.backup_file = self.files.backup()
-            if look.running.alive or look.unfinished:
+            if look.runs:
                 if self.api is not None:
                     self.containers = self.api.running()
                 self.files.begin_trial(look.content, self.service.start_notes(look.process))
@@ -66,7 +66,7 @@ class Change:
                 began = time.monotonic()
                 self._go(stage)
                 self.seconds.append(round(time.monotonic() - began, 3))
-            if look.running.alive or look.unfinished:
+            if look.runs:
                 self._well()
         except (SlipwayError, OSError) as error:
             self.done = True
@@ -127,14 +127,15 @@ class Change:
             raise Failed(self.service.words(mark) or str(error)) from None
         hosts = flag.values_of(self.look.running.flags, "host") or wanted.get("hosts") or []
         self.api = Api(
-            self.socket or (flag.local_address(hosts) if self.look.process else "") or self._usual(), self.timeout
+            self.socket or (flag.local_address(hosts) if self.look.process else "") or self._usual(wanted), self.timeout
         )
         if not wait(lambda: self.service.ended() or self.api.answers(), self.timeout) or self.service.ended():
             raise Failed(self.service.words(mark) or f"it does not answer at {self.api.path} after {self.timeout:g} s")
 
-    def _usual(self) -> str:
+    def _usual(self, wanted: Mapping[str, Any]) -> str:
         process = find(self.files.path)
-        return flag.local_address(flag.values_of(process.flags, "host") if process else []) or flag.SOCKET
+        told = flag.values_of(process.flags, "host") if process else []
+        return flag.local_address(told or wanted.get("hosts") or []) or flag.SOCKET
 
     # -- is it well --------------------------------------------------------------------------------------------
 
@@ -189,9 +190,12 @@ class Change:
         look = self.look
         works = document.readable(look.proven)
         path = self.files.path
-        if not (look.running.alive or look.unfinished):
+        if not look.runs:
             self._restore()
             return f"{why}. {path} is as it was"
+        if not (look.running.alive or look.unfinished) and look.proven == look.target:
+            self.files.end_trial()
+            return f"the daemon does not come up: {why}. {path} is as it was; see to the cause, then run again"
         began = f"the daemon did not come up with the new {path}" if self.restarted else f"the new {path} was not taken"
         try:
             self._return(works)
@@ -206,7 +210,8 @@ class Change:
         again = f"; started again: {', '.join(sorted(self.started))}" if self.started else ""
         if not (self.restarted or self.reloaded):
             return f"{why}. {path} is as it was, and the engine has heard of nothing"
-        return f"{began}: {why}. The file before is back, byte for byte, and the engine runs with it{again}"
+        back = "The file before is back, byte for byte" if look.proven is not None else "There is no such file again"
+        return f"{began}: {why}. {back}, and the engine runs with it{again}"
 
     def _return(self, works: Mapping[str, Any]) -> None:
         process = find(self.files.path)

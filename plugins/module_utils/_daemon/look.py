@@ -36,6 +36,7 @@ class Look:
     """One look: the file (``content``, ``before``), as it should be (``target``, ``after``), the daemon, and the way there.
 
     ``proven``: the content that is known to work, another than ``content`` after a run that was killed (``unfinished``).
+    ``broken``: the content is no document. ``start``: a daemon that does not run is started.
     """
 
     files: Files
@@ -47,6 +48,8 @@ class Look:
     managed: tuple[str, ...]
     proven: bytes | None = None
     unfinished: bool = False
+    broken: bool = False
+    start: bool = False
     process: Process | None = None
     service: Service | None = None
     api: Api | None = None
@@ -62,6 +65,11 @@ class Look:
         return not self.road.stages and noted
 
     @property
+    def runs(self) -> bool:
+        """Whether a daemon runs when all is done, and has to be well."""
+        return self.running.alive or self.unfinished or self.start
+
+    @property
     def plan(self) -> Plan:
         """What is to be done, as every module says it."""
         if not self.road.stages:
@@ -73,13 +81,24 @@ class Look:
         changes = document.changes(self.before, self.after, self.managed)
         reasons = {change.reason for change in changes}
         notes = [Reason.LEFTOVER.value] if self.unfinished and changes else []
+        if self.broken:
+            notes.append("what was there is not JSON")
+        if self.road.applied == road.START:
+            notes.append("starts the daemon")
         if self.road.applied == road.RESTART:
             down = f", and {_count(self.road.down, 'container')} with it" if self.road.down else ""
             notes.append(f"restarts the daemon{down}")
+        gone, new = self.target is None, self.content is None
         line = Line(
-            Symbol.CREATE if self.content is None else Symbol.REMOVE if self.target is None else Symbol.UPDATE,
+            Symbol.UPDATE if gone == new else Symbol.CREATE if new else Symbol.REMOVE,
             RESOURCE,
-            Reason.LEFTOVER if self.unfinished else reasons.pop() if len(reasons) == 1 else Reason.CHANGED,
+            Reason.LEFTOVER
+            if self.unfinished
+            else reasons.pop()
+            if len(reasons) == 1
+            else Reason.CHANGED
+            if changes or self.broken
+            else Reason.REQUESTED,
             changes,
             note="; ".join(notes),
             actions=tuple(action.id for action in actions),
@@ -109,25 +128,32 @@ class Looker:
         asked, mistakes = self.asked, Mistakes()
         files = Files(asked.path)
         content, managed, proven = files.content(), files.managed(), files.proven()
-        before = self._parse(content, mistakes)
+        before, broken = self._parse(content, mistakes)
         declared = self._declared(mistakes)
         after = document.merge(before, Wanted(declared, asked.exclusive, asked.absent), managed)
         ours = () if asked.absent else tuple(sorted(declared))
         look = Look(files, content, before, after, content, ours, managed)
-        differs = bool(document.differing(before, after))
-        if not differs and proven is None:
+        look.broken, look.start = broken, asked.start
+        differs = broken or bool(document.differing(before, after))
+        if not differs and proven is None and not (asked.start and self._down(before)):
             mistakes.refuse()
             return look
         self._change(look, proven, differs, mistakes)
         return look
 
-    def _parse(self, content: bytes | None, mistakes: Mistakes) -> dict[str, Any]:
+    def _parse(self, content: bytes | None, mistakes: Mistakes) -> tuple[dict[str, Any], bool]:
+        """(the document, whether it is broken and will be replaced)."""
         try:
-            return document.parse(content)
+            return document.parse(content), False
         except Broken as error:
             if not self.asked.exclusive:
                 mistakes.add(self.asked.path, f"{error}; mend it, or say exclusive: true to have it replaced")
-            return {}
+            return {}, True
+
+    def _down(self, before: Mapping[str, Any]) -> bool:
+        """Whether no daemon that reads this file answers."""
+        process = find(self.asked.path)
+        return process is None or not Api(self.asked.socket or self._socket(process.flags, before), 10).answers()
 
     def _declared(self, mistakes: Mistakes) -> dict[str, Any]:
         """The declared keys. The engine is asked what it knows only where the table alone does not take them."""
@@ -153,12 +179,15 @@ class Looker:
                     f"the daemon, process {look.process.pid}, does not answer at {look.api.path}; name its socket, "
                     f"or see to what keeps it from answering",
                 )
+        if asked.start and not self.program and look.process is None:
+            mistakes.add("start", "true, and there is no dockerd on this host; install the engine first")
         settled = (
             proven is not None
             and not differs
             and look.process is not None
             and look.process.since > files.since() + CLOSE
         )
+        settled = settled or (look.process is None and not self.program)  # nothing is left that could be started
         look.unfinished = proven is not None and not settled
         look.proven = (proven or None) if look.unfinished else look.content
         works = document.readable(look.proven)  # the document that is known to work
@@ -170,7 +199,7 @@ class Looker:
             containers=info.get("ContainersRunning") or 0,
             swarm=bool(judge.Facts(info=info).swarm),
         )
-        look.road = road.road(look.before, works, look.after, look.running, look.unfinished)
+        look.road = road.road(look.before, works, look.after, look.running, look.unfinished, asked.start, look.broken)
         changed = sorted({*document.differing(look.before, look.after), *document.differing(works, look.after)})
         values.check_log_opts(look.after if {"log-opts", "log-driver"} & {*changed} else {}, mistakes)
         missing = [path for path in judge.paths(look.after) if not os.path.exists(path)]
@@ -228,7 +257,7 @@ class Looker:
             )
         if way.applied != road.RESTART or not look.running.alive:
             return
-        because = ", ".join(way.because)
+        because = ", ".join(way.because) or "what a file that is not JSON may have said before"
         if restart == NEVER:
             mistakes.add(
                 "restart",
@@ -278,11 +307,7 @@ class Looker:
         if "validate" in known or (version or (0, 0)) >= (23, 0):
             said = rehearse.validate(self.program, look.after, flags, seconds)
             if said:
-                raise SpecError(
-                    [
-                        f"config: the daemon does not take this: {said}; nothing was touched, and the engine goes on as before"
-                    ]
-                )
+                raise SpecError([f"config: the daemon does not take this: {said}; {_untouched(look)}"])
             how.append("dockerd --validate")
         why_not = rehearse.possible()
         if why_not:
@@ -295,12 +320,12 @@ class Looker:
         root = look.after.get("data-root") or flag.value_of(flags, "data-root", flag.DATA_ROOT)
         said = rehearse.rehearse(self.program, look.after, flags, root, seconds, plugins)
         if said:
-            raise SpecError(
-                [
-                    f"config: a daemon does not start with this: {said}; nothing was touched, and the engine goes on as before"
-                ]
-            )
+            raise SpecError([f"config: a daemon does not start with this: {said}; {_untouched(look)}"])
         return " and ".join([*how, "a start of its own with a container, unseen"])
+
+
+def _untouched(look: Look) -> str:
+    return "nothing was touched" + (", and the engine goes on as before" if look.running.alive else "")
 
 
 def _count(number: int, word: str) -> str:

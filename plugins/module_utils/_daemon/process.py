@@ -22,7 +22,10 @@ from . import flags as flag
 from .api import wait
 
 UNIT = "docker.service"
+UNITS = "/run/systemd/system"  # is there where systemd is the first process
+SCRIPT = "/etc/init.d/docker"
 LOG = "/var/log/docker.log"  # where a daemon's words go that had no log of its own
+APPEARS = 5.0  # seconds after which a script's daemon must be seen
 DEFAULTS = "/etc/default/docker"  # what Debian's init script reads its flags from
 PATHS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 QUIET = re.compile(r'level="?(?:trace|debug|info|warn)|"level":"(?:trace|debug|info|warn)|^\s*$')
@@ -134,6 +137,7 @@ class Service:
     """Whoever runs the daemon. ``seconds`` bound how long it may take to start or end."""
 
     called = "the daemon"
+    by_hand = False  # whether it was started as a process that nobody starts again when the host boots
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -287,12 +291,37 @@ class Alone(Service):
     def ended(self) -> bool:
         return self.started is not None and self.started.poll() is not None
 
+    @property
+    def by_hand(self) -> bool:
+        return self.started is not None
+
+
+class Script(Alone):
+    """An init script. Some hosts do not allow what it does (Debian's raises limits); there the daemon is a process like any other."""
+
+    called = SCRIPT
+    began: float | None = None
+    seen = False
+
+    def restart(self) -> None:
+        done = run([SCRIPT, "restart" if find(self.path) else "start"], self.seconds + 30)
+        self.began, self.seen = (None if done.returncode else time.monotonic()), False
+        if done.returncode:
+            super().restart()
+
+    def ended(self) -> bool:
+        if self.began is None:
+            return super().ended()
+        runs = find(self.path) is not None
+        self.seen = self.seen or runs
+        return not runs and (self.seen or time.monotonic() - self.began > APPEARS)
+
 
 def service_of(
     path: str, process: Process | None, seconds: float, notes: Mapping[str, Any] | None
 ) -> tuple[Service, Process | None]:
     """Who runs the daemon that reads this file, and the daemon, None when there is none."""
-    if os.path.isdir("/run/systemd/system") and shutil.which("systemctl", path=search_path()):
+    if os.path.isdir(UNITS) and shutil.which("systemctl", path=search_path()):
         told = run(["systemctl", "show", "--property", "LoadState,MainPID", UNIT], 30).stdout.decode(errors="replace")
         found = dict(line.partition("=")[::2] for line in told.splitlines())
         pid = int(found.get("MainPID") or 0)
@@ -303,4 +332,10 @@ def service_of(
                 return Systemd(seconds), main
         elif process is None and found.get("LoadState") == "loaded" and path == flag.CONFIG_FILE:
             return Systemd(seconds), None
+    elif (
+        path == flag.CONFIG_FILE
+        and os.access(SCRIPT, os.X_OK)
+        and (process is None or run([SCRIPT, "status"], 30).returncode == 0)
+    ):
+        return Script(seconds, process, notes, path), process
     return Alone(seconds, process, notes, path), process

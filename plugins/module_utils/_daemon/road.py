@@ -21,7 +21,7 @@ from .flags import Flag
 from .keys import KEYS, LIVE_FEATURES, NOTHING, STICKY, UNRESTORABLE
 
 LIVE = "live-restore"
-NOTHING_DONE, WRITTEN, RELOAD, RESTART = "nothing", "written", "reload", "restart"
+NOTHING_DONE, WRITTEN, RELOAD, RESTART, START = "nothing", "written", "reload", "restart", "start"
 
 
 @dataclass(frozen=True)
@@ -84,19 +84,32 @@ def resets(before: Collection[str], after: Document) -> dict[str, Any]:
     return {name: KEYS[name].reset for name in sorted(gone) if KEYS[name].reset is not NOTHING}
 
 
-def road(here: Document, proven: Document, after: Document, running: Running, unfinished: bool = False) -> Road:
+def road(
+    here: Document,
+    proven: Document,
+    after: Document,
+    running: Running,
+    unfinished: bool = False,
+    start: bool = False,
+    broken: bool = False,
+) -> Road:
     """The way from the document that is ``here`` to the one ``after``.
 
     ``proven``: what the daemon is known to run with, which is another document than ``here`` when a run was killed (``unfinished``).
+    ``start``: a daemon that does not run is to. ``broken``: what is there is no document, so nobody knows what a daemon has of it.
     """
     changed = sorted({*differing(here, after), *differing(proven, after)})
+    writes = bool(changed) or broken
     if not running.alive:
         if unfinished:
             return Road((Stage(after, RESTART, "start the daemon"),), RESTART, tuple(changed))
-        return Road((Stage(after, WRITTEN, "write the file"),) if changed else (), WRITTEN if changed else NOTHING_DONE)
+        if start:
+            step = "write the file and start the daemon" if writes else "start the daemon"
+            return Road((Stage(after, RESTART, step),), START)
+        return Road((Stage(after, WRITTEN, "write the file"),) if writes else (), WRITTEN if writes else NOTHING_DONE)
     because = needs_restart(proven, after, differing(proven, after), running.flags)
     because = sorted({*because, *needs_restart(here, after, differing(here, after), running.flags)})
-    if because:
+    if because or broken:
         stages = restarting(after, running)
         down = running.containers if not _outlive(running) else 0
         return Road(tuple(stages), RESTART, tuple(because), down)

@@ -20,6 +20,7 @@ OPTIONS = (
     STATE,
     Option("path", "path", default=flag.CONFIG_FILE),
     Option("restart", choices=(AUTO, SEAMLESS, NEVER), default=AUTO),
+    Option("start", "bool", default=False),
     Option("backup", "bool", default=False),
     Option("docker_host", "str"),
     Option("timeout", "float", default=60.0),
@@ -36,6 +37,7 @@ class Asked:
     absent: bool
     path: str
     restart: str
+    start: bool
     backup: bool
     socket: str
     timeout: float
@@ -72,6 +74,7 @@ def read(params: Mapping[str, Any]) -> Asked:
         absent=absent,
         path=path,
         restart=said["restart"],
+        start=said["start"],
         backup=said["backup"],
         socket=host[len("unix://") :],
         timeout=said["timeout"],

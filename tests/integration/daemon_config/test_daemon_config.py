@@ -144,6 +144,19 @@ def test_a_broken_file_is_left_to_those_who_know_what_it_meant(host: Host) -> No
     assert host.document() == GOOD
 
 
+def test_a_broken_file_is_replaced_by_nothing_at_all(host: Host) -> None:
+    host.file.write_text('{"live-restore": tru')
+    before = host.state()
+    assert "what a file that is not JSON may have said" in host({}, exclusive=True, restart="never").msg
+    foretold = host({}, exclusive=True, check=True).ok()
+    assert foretold["plan"] == ["~ daemon_config   changed; what was there is not JSON; restarts the daemon"]
+    assert host.state() == before
+    done = host({}, exclusive=True).ok()
+    assert done["plan"] == foretold["plan"] and done["plan_id"] == foretold["plan_id"] and done["applied"] == "restart"
+    assert host.document() == {} and host.containers() == before[2]
+    assert not host({}, exclusive=True).ok().changed
+
+
 def test_a_mistake_that_only_the_real_daemon_can_notice(host: Host) -> None:
     before = host.state()
     result = host({**GOOD, "metrics-addr": "192.0.2.1:9323"})
@@ -295,3 +308,57 @@ def test_a_file_that_no_daemon_reads_is_written_and_that_is_all(host: Host) -> N
     assert "does not start with this" in host({"bip": "172.30.0.1/16", "bridge": "br0"}, path=str(other)).msg
     assert host(None, path=str(other), state="absent").ok().changed
     assert not list(other.parent.glob("other.json*"))
+
+
+class Stopped(Host):
+    """A daemon that has ended, of which a killed run left word how it was started."""
+
+    def __init__(self, engine: Engine, runner: Runner) -> None:
+        super().__init__(engine, runner)
+        words = engine.in_namespaces("cat", f"/proc/{self.pid}/cmdline").rstrip("\0").split("\0")
+        log = str(engine.directory / "log")
+        self.word = json.dumps({"arguments": words, "environment": dict(os.environ), "log": log})
+
+    def end(self) -> None:
+        """The daemon ends."""
+        self.engine.stop_daemon()
+        self.leave_word()
+
+    def leave_word(self) -> None:
+        """How it was started is where a killed run has left it."""
+        self.file.with_name("daemon.json.start").write_text(self.word)
+
+
+def test_a_daemon_that_does_not_run() -> None:
+    wrong = {**GOOD, "metrics-addr": "192.0.2.1:9323"}
+    with failing_plainly(), private_engine() as engine:
+        host = Stopped(engine, Runner(engine.enter()))
+        engine.import_busybox(f"{IMAGE}:1")
+        host.end()
+        assert host(GOOD).ok()["applied"] == "written" and not engine.answers()
+
+        host.leave_word()
+        foretold = host(GOOD, start=True, check=True).ok()
+        assert foretold["plan"] == ["~ daemon_config   requested; starts the daemon"] and not engine.answers()
+        done = host(GOOD, start=True).ok()
+        assert done["plan"] == foretold["plan"] and done["applied"] == foretold["applied"] == "start"
+        assert engine.answers() and "a reboot ends it" in done.warned[0]
+        assert not host(GOOD, start=True).ok().changed
+
+        # A file with which it does not come up is put back, and the engine is there all the same.
+        host.end()
+        before = host.file.read_bytes()
+        refused = host(wrong, start=True)
+        assert "cannot assign requested address" in refused.msg and "the engine runs with it" in refused.msg
+        assert engine.answers() and host.file.read_bytes() == before
+        assert not host(GOOD, start=True).ok().changed
+
+        # Where there is nothing to put back, the cause is said; and what somebody else has broken is mended.
+        host.end()
+        host.file.write_text(json.dumps(wrong))
+        refused = host(GOOD, start=True)
+        assert "the daemon does not come up: " in refused.msg and "cannot assign requested address" in refused.msg
+        host.leave_word()
+        assert host(GOOD, start=True, exclusive=True).ok()["applied"] == "start"
+        assert engine.answers() and host.document() == GOOD
+        host.runner.close()

@@ -18,6 +18,7 @@ from ansible_collections.slipway.docker.plugins.module_utils._daemon.road import
     NOTHING_DONE,
     RELOAD,
     RESTART,
+    START,
     WRITTEN,
     Running,
 )
@@ -142,6 +143,27 @@ def test_a_daemon_that_does_not_run() -> None:
     assert road.road({}, {}, {}, Running()).applied == NOTHING_DONE
     way = road.road({"icc": False}, {}, {"icc": False}, Running(), unfinished=True)
     assert way.applied == RESTART, "the run that was killed had ended it"
+
+
+@pytest.mark.parametrize(
+    ("here", "after", "broken", "step"),
+    [
+        ({"icc": False}, {"icc": False}, False, "start the daemon"),
+        ({}, {"icc": False}, False, "write the file and start the daemon"),
+        ({}, {}, True, "write the file and start the daemon"),
+    ],
+)
+def test_a_daemon_that_does_not_run_and_is_to(here: dict, after: dict, broken: bool, step: str) -> None:
+    way = road.road(here, here, after, Running(), start=True, broken=broken)
+    assert [(stage.how, stage.step) for stage in way.stages] == [(RESTART, step)]
+    assert way.applied == START and way.because == () and way.down == 0
+
+
+def test_what_a_broken_file_has_said_goes_with_a_restart() -> None:
+    daemon = Daemon({"debug": True, "icc": False})
+    daemon.walk(road.road({}, {}, {}, Running(True, (), False, 2, False), broken=True))
+    assert daemon.effective == Daemon({}).effective and daemon.containers and daemon.restarts == 1
+    assert road.road({}, {}, {}, Running(), broken=True).applied == WRITTEN
 
 
 def test_what_a_daemon_says_of_a_reload_is_compared() -> None:
