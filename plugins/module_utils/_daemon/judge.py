@@ -120,9 +120,10 @@ def _hiding(before: Mapping, after: Mapping, changed: Collection[str], facts: Fa
     out_of_sight = f"the {facts.held} of the engine would be out of its sight; remove them first, or stop the engine, move what it stores, and run again"
     for name in HIDING:
         if name in changed and not _as_it_is(name, after.get(name), facts.info):
+            unsaid = "none" if name == "userns-remap" else "the default"
             yield (
                 name,
-                f"would change from {quote(before.get(name) or 'the default')} to {quote(after.get(name) or 'the default')}, and {out_of_sight}",
+                f"would change from {quote(before.get(name) or unsaid)} to {quote(after.get(name) or unsaid)}, and {out_of_sight}",
             )
     snapshots = [_snapshotter(document) for document in (before, after)]
     if "features" in changed and snapshots[0] != snapshots[1]:

@@ -28,6 +28,7 @@ from .road import Road, Running
 from .spec import NEVER, SEAMLESS, Asked
 
 RESOURCE = ("daemon_config",)
+MEMBER = "swarm/docker-state.json"  # below the data root of a node of a swarm, whether its daemon runs or not
 CLOSE = 0.05  # seconds by which the clocks of a file and of a process may differ
 
 
@@ -179,6 +180,8 @@ class Looker:
                     f"the daemon, process {look.process.pid}, does not answer at {look.api.path}; name its socket, "
                     f"or see to what keeps it from answering",
                 )
+        if look.process is None and os.path.exists(os.path.join(self._root(look.before, unit), MEMBER)):
+            info = {"Swarm": {"LocalNodeState": "stopped"}}
         if asked.start and not self.program and look.process is None:
             mistakes.add("start", "true, and there is no dockerd on this host; install the engine first")
         settled = (
@@ -230,6 +233,9 @@ class Looker:
         if look.unfinished and look.proven is not None and not document.differing(works, look.after):
             return look.proven
         return document.encode(look.after) if differs else look.content
+
+    def _root(self, held: Mapping[str, Any], flags: list[Flag]) -> str:
+        return held.get("data-root") or flag.value_of(flags, "data-root", flag.DATA_ROOT)
 
     def _socket(self, flags: list[Flag], before: Mapping[str, Any]) -> str:
         hosts = flag.values_of(flags, "host") or before.get("hosts") or []
@@ -317,7 +323,7 @@ class Looker:
             for name in (info.get("Plugins") or {}).get("Log") or ()
             if name not in judge.LOG_DRIVERS
         ]
-        root = look.after.get("data-root") or flag.value_of(flags, "data-root", flag.DATA_ROOT)
+        root = self._root(look.after, flags)
         said = rehearse.rehearse(self.program, look.after, flags, root, seconds, plugins)
         if said:
             raise SpecError([f"config: a daemon does not start with this: {said}; {_untouched(look)}"])

@@ -362,3 +362,14 @@ def test_a_daemon_that_does_not_run() -> None:
         assert host(GOOD, start=True, exclusive=True).ok()["applied"] == "start"
         assert engine.answers() and host.document() == GOOD
         host.runner.close()
+
+
+def test_a_node_of_a_swarm_whose_daemon_does_not_run() -> None:
+    with failing_plainly(), private_engine() as engine:
+        host = Stopped(engine, Runner(engine.enter()))
+        engine.run_cli("swarm", "init", "--advertise-addr", "127.0.0.1")
+        host.end()
+        host.file.write_text(json.dumps({"data-root": str(engine.directory / "data")}))
+        result = host({"live-restore": True}, start=True)
+        assert "config.live-restore: this engine is part of a swarm (stopped)" in result.msg
+        host.runner.close()
