@@ -1,0 +1,70 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Files of the engine that others than root could change or read are found, and the mode that mends them takes just these bits."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import INSTALLED
+
+ROLE = INSTALLED / "roles" / "engine"
+KINDS = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["__engine_kinds"]
+# kind: modes that are well, modes that are not and what becomes of them.
+MODES = {
+    "folder": ([0o755, 0o700, 0o711], {0o775: 0o755, 0o1777: 0o755, 0o2750: 0o750}),
+    "file": ([0o644, 0o600, 0o640], {0o664: 0o644, 0o666: 0o644, 0o755: 0o644}),
+    "certificate": ([0o444, 0o400], {0o644: 0o444, 0o600: 0o400}),
+    "key": ([0o400], {0o600: 0o400, 0o440: 0o400, 0o644: 0o400}),
+    "socket": ([0o660, 0o600], {0o666: 0o660, 0o777: 0o660}),
+}
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files have to belong to root")
+
+
+def exposed(kind: str, path: Path) -> str:
+    """What the script says of one path."""
+    line = f"{kind} {KINDS[kind]['bits']} root {path}\n"
+    script = str(ROLE / "files" / "exposed.sh")
+    done = subprocess.run(["sh", script], input=line, capture_output=True, text=True, timeout=30, check=True)
+    return "\n".join(found for found in done.stdout.splitlines() if str(path) in found)
+
+
+def made(kind: str, folder: Path) -> Path:
+    path = folder / "it is here"
+    path.mkdir() if kind == "folder" else path.touch()
+    return path
+
+
+@pytest.mark.parametrize("kind", MODES)
+def test_what_is_as_it_should_be_is_not_named(kind: str, tmp_path: Path) -> None:
+    path = made(kind, tmp_path)
+    for mode in MODES[kind][0]:
+        path.chmod(mode)
+        assert exposed(kind, path) == "", oct(mode)
+
+
+@pytest.mark.parametrize("kind", MODES)
+def test_what_others_can_do_is_named_and_taken_away(kind: str, tmp_path: Path) -> None:
+    path = made(kind, tmp_path)
+    for mode, mended in MODES[kind][1].items():
+        path.chmod(mode)
+        assert exposed(kind, path) == f"{kind} root {path}", oct(mode)
+        subprocess.run(["chmod", KINDS[kind]["mode"], str(path)], check=True, timeout=10)
+        assert path.stat().st_mode & 0o7777 == mended, oct(mode)
+        assert exposed(kind, path) == ""
+
+
+def test_an_owner_who_is_not_root_is_named(tmp_path: Path) -> None:
+    path = made("file", tmp_path)
+    path.chmod(0o644)
+    os.chown(path, 65534, 0)
+    assert exposed("file", path) == f"file root {path}"
+
+
+def test_what_is_not_there_is_not_named(tmp_path: Path) -> None:
+    assert exposed("file", tmp_path / "gone") == ""
