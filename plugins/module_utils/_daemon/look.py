@@ -256,7 +256,7 @@ class Looker:
         """Whether the task allows what the change takes."""
         way, restart = look.road, self.asked.restart
         hiding = sorted({*HIDING} & {*changed})
-        if hiding and not look.running.alive:
+        if hiding and not look.running.alive and os.path.isdir(self._root(look.before, look.service.unit_flags())):
             look.notes.append(
                 f"the engine does not run, so it cannot be asked what another value of {', '.join(hiding)} would hide; "
                 f"should it hold containers or images, they would be out of its sight"
