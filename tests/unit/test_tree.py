@@ -33,7 +33,7 @@ INNER = {  # what the playbooks tell one another
     "slipway_unplanned",
     "slipway_waits_for",
 }
-UNCONNECTED = {"context", "daemon_config"}  # modules that converge what is on the host where they run
+UNCONNECTED = {"context", "daemon_config", "engine_tls"}  # modules that converge what is on the host where they run
 HEAD = (
     "# Copyright: Contributors to the Slipway project\n# GNU General Public License v3.0+ "
     "(see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)\n"

@@ -133,6 +133,11 @@ def find(path: str) -> Process | None:
     return None
 
 
+def running() -> list[Process]:
+    """All daemons of our own process namespace."""
+    return list(_daemons())
+
+
 class Service:
     """Whoever runs the daemon. ``seconds`` bound how long it may take to start or end."""
 

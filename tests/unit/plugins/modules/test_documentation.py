@@ -20,6 +20,7 @@ from ansible_collections.slipway.docker.plugins.module_utils._client import sess
 from ansible_collections.slipway.docker.plugins.module_utils._converge import task
 from ansible_collections.slipway.docker.plugins.module_utils._converge.option import argument_spec
 from ansible_collections.slipway.docker.plugins.module_utils._daemon import spec as daemon_spec
+from ansible_collections.slipway.docker.plugins.module_utils._daemon import tls_spec
 from ansible_collections.slipway.docker.plugins.module_utils._docker import (
     connection,
     container,
@@ -65,6 +66,7 @@ SPECS = {
     **{name: argument_spec((*options, *connection.OPTIONS)) for name, options in OPTIONS.items()},
     **{name: argument_spec((*options, *session.CONNECTION)) for name, options in MACHINE_OPTIONS.items()},
     "daemon_config": argument_spec(daemon_spec.OPTIONS),
+    "engine_tls": argument_spec(tls_spec.OPTIONS),
     "context": argument_spec((*context.OPTIONS, *context_module.OPTIONS, *client.CONNECTION)),
 }
 PLUGINS = Path(spec.__file__).parents[2]

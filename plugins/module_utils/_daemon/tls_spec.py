@@ -1,0 +1,25 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The options of engine_tls. They are read on the controller; the host gets what it has to do in WORK."""
+
+from __future__ import annotations
+
+from .._converge.option import Option
+from .._converge.task import GUARD
+
+DIRECTORY = "/etc/docker/tls"
+OPTIONS = (
+    Option("authority", "path", required=True),
+    Option("names", "list", elements="str"),
+    Option("addresses", "bool", default=True),
+    Option("clients", "list", elements="str"),
+    Option("path", "path", default=DIRECTORY),
+    Option("rotate", choices=("trust", "issue", "finish")),
+    Option("replace", "bool", default=False),
+    Option("server_days", "int", default=90),
+    Option("client_days", "int", default=30),
+    Option("authority_days", "int", default=1825),
+    *GUARD,
+)
+# What the controller tells the host, beside ``path``: {"step": "look"}, {"step": "key"}, {"step": "place", "files": {...}}.
+WORK = Option("_work", "dict")
