@@ -18,6 +18,7 @@ description:
   - Where the daemon can reload each changed key, it reloads, also when a key is taken out. Else it restarts, and its containers are kept by
     C(live-restore), which is switched on for that moment even where it is not declared. In a swarm that is not possible; there the containers
     end with the daemon, and are started again.
+  - A daemon that was started before its certificates were written is restarted likewise, for it reads them when it starts only.
   - When the engine does not come up, or comes up without a container that ran, the file is put back byte for byte, the engine is brought back
     with it, and the task fails with the daemon's own words. A run that was killed on the way is finished, or taken back, by the next.
   - The daemon is a unit of systemd, of an init script, or a process that nobody manages, which is started again with the words it was

@@ -26,6 +26,7 @@ from .keys import HIDING, KEYS, version_of
 from .process import Process, Service, find, run, search_path, service_of
 from .road import Road, Running
 from .spec import NEVER, SEAMLESS, Asked
+from .unread import CERTIFICATES, unread
 
 RESOURCE = ("daemon_config",)
 MEMBER = "swarm/docker-state.json"  # below the data root of a node of a swarm, whether its daemon runs or not
@@ -37,7 +38,8 @@ class Look:
     """One look: the file (``content``, ``before``), as it should be (``target``, ``after``), the daemon, and the way there.
 
     ``proven``: the content that is known to work, another than ``content`` after a run that was killed (``unfinished``).
-    ``broken``: the content is no document. ``start``: a daemon that does not run is started.
+    ``broken``: the content is no document. ``start``: a daemon that does not run is started. ``unread``: keys whose files the daemon has yet
+    to read.
     """
 
     files: Files
@@ -51,6 +53,7 @@ class Look:
     unfinished: bool = False
     broken: bool = False
     start: bool = False
+    unread: tuple[str, ...] = ()
     process: Process | None = None
     service: Service | None = None
     api: Api | None = None
@@ -89,6 +92,8 @@ class Look:
         if self.road.applied == road.RESTART:
             down = f", and {_count(self.road.down, 'container')} with it" if self.road.down else ""
             notes.append(f"restarts the daemon{down}")
+        if self.unread and not changes:
+            notes.append(f"which has yet to read {', '.join(self.after[name] for name in self.unread)}")
         gone, new = self.target is None, self.content is None
         line = Line(
             Symbol.UPDATE if gone == new else Symbol.CREATE if new else Symbol.REMOVE,
@@ -98,7 +103,7 @@ class Look:
             else reasons.pop()
             if len(reasons) == 1
             else Reason.CHANGED
-            if changes or self.broken
+            if changes or self.broken or self.unread
             else Reason.REQUESTED,
             changes,
             note="; ".join(notes),
@@ -136,7 +141,8 @@ class Looker:
         look = Look(files, content, before, after, content, ours, managed)
         look.broken, look.start = broken, asked.start
         differs = broken or bool(document.differing(before, after))
-        if not differs and proven is None and not (asked.start and self._down(before)):
+        look.unread = self._unread(after)
+        if not differs and proven is None and not look.unread and not (asked.start and self._down(before)):
             mistakes.refuse()
             return look
         self._change(look, proven, differs, mistakes)
@@ -150,6 +156,11 @@ class Looker:
             if not self.asked.exclusive:
                 mistakes.add(self.asked.path, f"{error}; mend it, or say exclusive: true to have it replaced")
             return {}, True
+
+    def _unread(self, after: Mapping[str, Any]) -> tuple[str, ...]:
+        """The keys of which the daemon that runs has yet to read the files; nobody looks for it where there are none."""
+        process = find(self.asked.path) if any(after.get(name) for name in CERTIFICATES) else None
+        return tuple(name for name in unread(process, after) if name in after) if process else ()
 
     def _down(self, before: Mapping[str, Any]) -> bool:
         """Whether no daemon that reads this file answers."""
@@ -202,7 +213,9 @@ class Looker:
             containers=info.get("ContainersRunning") or 0,
             swarm=bool(judge.Facts(info=info).swarm),
         )
-        look.road = road.road(look.before, works, look.after, look.running, look.unfinished, asked.start, look.broken)
+        look.road = road.road(
+            look.before, works, look.after, look.running, look.unfinished, asked.start, look.broken, look.unread
+        )
         changed = sorted({*document.differing(look.before, look.after), *document.differing(works, look.after)})
         values.check_log_opts(look.after if {"log-opts", "log-driver"} & {*changed} else {}, mistakes)
         missing = [path for path in judge.paths(look.after) if not os.path.exists(path)]

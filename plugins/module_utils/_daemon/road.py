@@ -92,11 +92,13 @@ def road(
     unfinished: bool = False,
     start: bool = False,
     broken: bool = False,
+    unread: Collection[str] = (),
 ) -> Road:
     """The way from the document that is ``here`` to the one ``after``.
 
     ``proven``: what the daemon is known to run with, which is another document than ``here`` when a run was killed (``unfinished``).
     ``start``: a daemon that does not run is to. ``broken``: what is there is no document, so nobody knows what a daemon has of it.
+    ``unread``: keys whose files it has yet to read, which takes a restart.
     """
     changed = sorted({*differing(here, after), *differing(proven, after)})
     writes = bool(changed) or broken
@@ -108,7 +110,7 @@ def road(
             return Road((Stage(after, RESTART, step),), START)
         return Road((Stage(after, WRITTEN, "write the file"),) if writes else (), WRITTEN if writes else NOTHING_DONE)
     because = needs_restart(proven, after, differing(proven, after), running.flags)
-    because = sorted({*because, *needs_restart(here, after, differing(here, after), running.flags)})
+    because = sorted({*because, *needs_restart(here, after, differing(here, after), running.flags), *unread})
     if because or broken:
         stages = restarting(after, running)
         down = running.containers if not _outlive(running) else 0

@@ -13,7 +13,7 @@ import shutil
 import socket
 import ssl
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -21,14 +21,13 @@ from .._converge.errors import SlipwayError
 from .._whole_file import replace
 from . import flags as flag
 from .process import Process, run, running, search_path
+from .unread import unread, used
 
 CA, CERT, KEY = "ca.pem", "cert.pem", "key.pem"
 MODES = {CA: 0o444, CERT: 0o444, KEY: 0o400}
 NEW_KEY, TRIED = ".key.pem.new", ".cert.pem.tried"
 LARGEST = 1 << 20  # bytes
-CLOSE = 0.05  # seconds by which the clocks of a file and of a process may differ
 SECONDS = 30.0
-USES = ("tlscacert", "tlscert", "tlskey")
 PASSING = ("temporary", "deprecated", "tentative", "dadfailed")  # addresses that nobody should count on
 
 
@@ -174,25 +173,16 @@ def _said(command: list[str]) -> str:
 
 
 def _stale(process: Process, folder: str) -> bool:
-    """Whether a daemon was started before the files here, which it uses, were written: it reads them when it starts only."""
-    paths = [*_used(process)]
-    if not any(os.path.dirname(os.path.realpath(path)) == os.path.realpath(folder) for path in paths):
-        return False
-    times = [os.stat(path).st_mtime for path in paths if os.path.exists(path)]
-    return bool(times) and 0 < process.since < max(times) - CLOSE
-
-
-def _used(process: Process) -> Iterator[str]:
+    """Whether a daemon that uses files of this folder has yet to read one of them."""
     document: Any = {}
-    with (
-        suppress(OSError, ValueError),
-        open(flag.value_of(process.flags, "config-file", flag.CONFIG_FILE), "rb") as file,
-    ):
-        document = json.load(file)
-    for name in USES:
-        value = flag.value_of(process.flags, name) or (document.get(name) if isinstance(document, dict) else None)
-        if isinstance(value, str) and value:
-            yield value
+    file = flag.value_of(process.flags, "config-file", flag.CONFIG_FILE)
+    with suppress(OSError, ValueError), open(file, "rb") as stream:
+        document = json.load(stream)
+    document = document if isinstance(document, dict) else {}
+    paths = used(process, document)
+    return any(
+        os.path.dirname(os.path.realpath(paths[name])) == os.path.realpath(folder) for name in unread(process, document)
+    )
 
 
 def _obstacle(folder: str) -> str:

@@ -183,3 +183,11 @@ def test_what_a_daemon_says_of_a_reload_is_compared() -> None:
     assert untaken(wanted, taken) == []
     assert untaken(wanted, {**taken, "debug": "false", "labels": "[]"}) == ["debug", "labels"]
     assert untaken({"labels": []}, {"labels": '["a=1"]'}) == ["labels"]
+
+
+def test_certificates_that_the_daemon_has_yet_to_read_take_a_restart_and_keep_containers() -> None:
+    document = {"tlscert": "/etc/docker/tls/cert.pem"}
+    found = road.road(document, document, document, Running(alive=True, containers=1), unread=["tlscert"])
+    assert found.applied == road.RESTART and found.because == ("tlscert",) and found.down == 0
+    assert found.stages[0].document == {**document, "live-restore": True} and found.stages[-1].document == document
+    assert road.road(document, document, document, Running(alive=False), unread=[]).stages == ()
