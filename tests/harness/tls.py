@@ -51,10 +51,20 @@ class TlsEngine(Engine):
         wait_for(lambda: self.daemon not in ("", before) and self.answers(), 60, "dockerd to be back")
 
 
+class ListeningEngine(Engine):
+    """It listens by itself, where daemon.json says."""
+
+    def _daemon_command(self) -> list[str]:
+        command = super()._daemon_command()
+        place = command.index("-H")
+        (self.directory / "daemon.json").write_text(json.dumps({"hosts": [self.url]}))
+        return [*command[:place], *command[place + 2 :]]
+
+
 class Tls:
     """The task engine_tls on an engine's host, its authority, and what its clients see."""
 
-    def __init__(self, engine: TlsEngine, runner: Runner, folder: Path) -> None:
+    def __init__(self, engine: Any, runner: Runner, folder: Path) -> None:
         self.engine, self.runner = engine, runner
         self.authority = folder / "authority"
         self.path = engine.directory / "tls"
@@ -173,11 +183,11 @@ class Poll:
 
 
 @contextmanager
-def tls_engine(folder: Path, *options: str) -> Iterator[Tls]:
+def tls_engine(folder: Path, *options: str, kind: type[Engine] = TlsEngine) -> Iterator[Tls]:
     """A running engine whose sockets are held, and the task for it; nothing has a certificate yet."""
     with (
         one_of(NAMES, "engine", {**COMMANDS, "openssl": "openssl"}, clean_leftovers) as name,
-        started(TlsEngine(name, options)) as engine,
+        started(kind(name, options)) as engine,
     ):
         runner = Runner(engine.enter())
         try:
