@@ -90,7 +90,8 @@ def place(folder: str, files: Mapping[str, str], new_key: bool) -> None:
     if new_key:
         os.replace(key, os.path.join(folder, KEY))
     for name in (CERT, CA):
-        if name in files:
+        # What is as it should be is not written again, for a daemon would seem to have yet to read it.
+        if name in files and _file(os.path.join(folder, name))["content"] != files[name]:
             replace(os.path.join(folder, name), files[name].encode(), MODES[name])
     for name, mode in MODES.items():
         path = os.path.join(folder, name)
