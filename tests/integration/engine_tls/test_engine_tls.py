@@ -135,6 +135,32 @@ def test_what_a_daemon_takes_and_its_clients_do_not(tls: Tls, wrong: str) -> Non
     tls.settled()
 
 
+REFUSED = {
+    "cut off": ("cert.pem", 300, "certificate: is cut off in the middle of a certificate -> a new one"),
+    "key cut off": ("key.pem", 90, "key: no private key that can be read -> another one"),
+    "not of the key": ("key.pem", 0, "certificate: not that of the key -> a new one"),
+}
+
+
+@pytest.mark.parametrize("wrong", REFUSED)
+def test_what_a_daemon_does_not_start_with(tls: Tls, wrong: str) -> None:
+    file, length, words = REFUSED[wrong]
+    text = (tls.path / file).read_text()[:length] if length else crypto.new_key()
+    replace(tls.path / file, text, 0o400 if file == "key.pem" else 0o444)
+    other = tls.engine.directory / "other"
+    flags = [
+        f"--data-root={other}/data",
+        f"--exec-root={other}/run",
+        f"--pidfile={other}/pid",
+        "--bridge=none",
+        "--iptables=false",
+    ]
+    command = ["timeout", "20", "dockerd", f"--config-file={tls.config}", f"--host=unix://{other}.sock", *flags]
+    done = subprocess.run(tls.engine.enter(*command), capture_output=True, text=True, env=environment(), check=False)
+    assert done.returncode == 1 and "X509 key pair" in done.stderr, done.stderr
+    assert words in tls.change()["plan"][0]
+
+
 def test_a_key_that_others_may_read_is_taken_by_a_daemon_and_replaced_by_us(tls: Tls) -> None:
     (tls.path / "key.pem").chmod(0o644)
     before = (tls.path / "key.pem").read_bytes()
