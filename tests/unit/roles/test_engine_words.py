@@ -1,0 +1,244 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the role `engine` makes of what it was told and has found: plans, mistakes, commands. Ansible itself renders them, once for all."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import INSTALLED
+
+ROLE = INSTALLED / "roles" / "engine"
+OLD, NEW = "20.10.24+dfsg1-1+b6", "26.1.5+dfsg1-9+b1"
+CERTIFICATE, KEY = "-----BEGIN CERTIFICATE-----\nMA==\n", "-----BEGIN PRIVATE KEY-----\nMA==\n"
+
+
+def offer(*lines: str, rc: int = 0, errors: tuple[str, ...] = ()) -> dict:
+    return {"__engine_upgrade_offer": {"rc": rc, "stdout_lines": list(lines), "stderr_lines": list(errors)}}
+
+
+def info(**kind: object) -> dict:
+    answer = {"ServerVersion": "20.10.24+dfsg1", "ContainersRunning": 2, "LiveRestoreEnabled": True, **kind}
+    return {"__engine_upgrade_info": {"stdout": json.dumps(answer)}}
+
+
+COMING = (f"from {OLD}", f"to {NEW}", f"change docker.io {OLD} {NEW}", f"change docker-cli - {NEW}")
+
+# What it is about: what is said and found, the name, and what it is then.
+CASES = {
+    "an upgrade is foretold": (
+        offer(*COMING),
+        "__engine_upgrade_plan",
+        [
+            f"host: engine {OLD} -> {NEW}",
+            f"  docker-cli - -> {NEW}",
+            f"  docker.io {OLD} -> {NEW}",
+            "its 2 containers go on as the same processes",
+        ],
+    ),
+    "what ends is foretold": (
+        {**offer(*COMING), **info(LiveRestoreEnabled=False)},
+        "__engine_upgrade_plan[-1]",
+        "its 2 containers end with the daemon and are started again: live-restore is off",
+    ),
+    "a swarm's node is to be drained": (
+        {**offer(*COMING), **info(LiveRestoreEnabled=False, Swarm={"LocalNodeState": "active"})},
+        "__engine_upgrade_plan[-1]",
+        "its 2 containers end with the daemon and are started again: a node of a swarm cannot have live-restore; drain it first",
+    ),
+    "nothing newer, nothing to do": (offer(f"from {OLD}", f"to {OLD}"), "__engine_upgrade_needed", False),
+    "a package that the daemon has yet to take": (
+        {**offer(f"from {NEW}", f"to {NEW}"), **info()},
+        "__engine_upgrade_needed",
+        True,
+    ),
+    "what was interrupted is finished": (
+        {**offer(f"from {OLD}", f"to {OLD}"), "__engine_upgrade_trial": {"stat": {"exists": True}}},
+        "__engine_upgrade_needed",
+        True,
+    ),
+    "what is replaced is kept": (
+        offer(*COMING),
+        "[__engine_upgrade_replaced, __engine_upgrade_added]",
+        [["docker.io"], ["docker-cli"]],
+    ),
+    "all that is in the way at once": (
+        offer(*COMING, "change shop 1.0 -", "reads no unknown key: graph"),
+        "__engine_upgrade_mistakes",
+        ["it would remove shop", f"{NEW} does not take /etc/docker/daemon.json: unknown key: graph"],
+    ),
+    "a version that nobody offers": (
+        {**offer(f"from {OLD}", "none 26.1.5", "none 26.1.4"), "engine_version": "29"},
+        "__engine_upgrade_mistakes",
+        ['engine_version: "29" is not offered; there is 26.1.5, 26.1.4'],
+    ),
+    "an older version": (
+        {**offer(f"from {OLD}", "to 19.03.15"), "engine_version": "19.03"},
+        "__engine_upgrade_mistakes",
+        [
+            f'engine_version: "19.03" is 19.03.15, older than {OLD}, and an engine does not promise to read what a newer one has written'
+        ],
+    ),
+    "apt's own words": (
+        offer(f"from {OLD}", rc=100, errors=("W: old", "E: Unable to fetch")),
+        "__engine_upgrade_mistakes",
+        ["E: Unable to fetch"],
+    ),
+    "an engine that does not answer": (
+        info(ServerVersion=""),
+        "__engine_upgrade_refusals",
+        ["the engine does not answer, and then nobody can tell an upgrade that failed; bring it up first"],
+    ),
+    "passwords are not shown": (
+        {
+            "engine_environment": {
+                "HTTP_PROXY": "http://me:se@cret@proxy:3128",
+                "https_proxy": "me:secret@proxy:1",
+                "MY_TOKEN": "secret",
+                "NO_PROXY": "localhost",
+                "SAME": "x",
+            },
+            "__engine_environment_before": {
+                "stdout": "# x\nHTTP_PROXY='http://a:b@old:1'\nOLD='1'\nSAME='x'\n",
+                "stdout_lines": ["# pending"],
+            },
+        },
+        "__engine_environment_plan",
+        [
+            "+ engine/environment   https_proxy: ***@proxy:1",
+            "+ engine/environment   MY_TOKEN: ***",
+            "+ engine/environment   NO_PROXY: localhost",
+            "~ engine/environment   HTTP_PROXY: http://***@proxy:3128",
+            "- engine/environment   OLD",
+            "~ engine/environment   the daemon has yet to take it",
+        ],
+    ),
+    "variables that cannot be": (
+        {"engine_environment": {"bad-name": "it's", "NO_PROXY": "x"}, "engine_daemon_config": {"proxies": {}}},
+        "__engine_environment_mistakes",
+        [
+            "engine_environment.bad-name: is not the name of a variable",
+            "engine_environment.bad-name: has a quote or a new line in it; in a URL, write %27 for a quote",
+            "engine_environment.NO_PROXY: engine_daemon_config.proxies has the say where both are given; leave one of them out",
+        ],
+    ),
+    "the names that the daemon looks for": (
+        {
+            "engine_registry_certificates": [
+                {"registry": "r.example.org:5000", "ca": CERTIFICATE, "client_cert": CERTIFICATE, "client_key": KEY}
+            ]
+        },
+        "[__engine_certificates_names, __engine_certificates_mistakes, __engine_certificates_gone]",
+        [
+            ["r.example.org:5000/ca.crt", "r.example.org:5000/client.cert", "r.example.org:5000/client.key"],
+            [],
+            ["gone/ca.crt"],
+        ],
+    ),
+    "certificates that cannot be": (
+        {
+            "engine_registry_certificates": [
+                {"registry": "https://r.example.org/", "ca": "/etc/ca.pem"},
+                {"registry": "[::1]:5000", "client_key": KEY},
+            ]
+        },
+        "__engine_certificates_mistakes",
+        [
+            'engine_registry_certificates: "https://r.example.org/" is not HOST or HOST:PORT, without https:// and without a path',
+            "engine_registry_certificates: [::1]:5000: the daemon refuses client_cert and client_key one without the other",
+            "engine_registry_certificates: https://r.example.org/: ca and client_cert are the certificates themselves, in PEM",
+        ],
+    ),
+    "no volume is pruned by itself": (
+        {"engine_prune": {"schedule": "weekly"}},
+        "__engine_prune_commands",
+        ["image prune --force --filter until=168h", "builder prune --force --filter until=168h"],
+    ),
+    "what is declared stays": (
+        {
+            "engine_prune": {
+                "what": ["networks", "containers"],
+                "until": "24h",
+                "volumes": ["scratch"],
+                "keep": ["slipway.project"],
+            }
+        },
+        "__engine_prune_commands",
+        [
+            "container prune --force --filter until=24h --filter label!=slipway.project",
+            "network prune --force --filter until=24h --filter label!=slipway.project",
+            "volume rm scratch",
+        ],
+    ),
+    "with user namespaces the place is the one above": (
+        {**info(DockerRootDir="/srv/docker/100000.100000"), "engine_daemon_config": {"data-root": "/mnt/docker/"}},
+        "[__engine_move_from, __engine_move_to, __engine_move_switched]",
+        ["/srv/docker", "/mnt/docker", False],
+    ),
+    "a move that was interrupted goes on from where it was": (
+        {
+            "__engine_move_read": {"stdout_lines": ["ZnJvbSAvb2xkCnRvIC9uZXcK", "eyJkYXRhLXJvb3QiOiAiL25ldyJ9"]},
+            "engine_daemon_config": {"data-root": "/new"},
+        },
+        "[__engine_move_from, __engine_move_to, __engine_move_switched]",
+        ["/old", "/new", True],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    folder = tmp_path_factory.mktemp("words")
+    found = {
+        "ansible_facts": {"pkg_mgr": "apt", "distribution_release": "bookworm"},
+        "__engine_query": {"stdout_lines": ["docker.io installed"]},
+        "__engine_binary": {"stdout_lines": ["/usr/sbin/dockerd", "systemd"]},
+        "__engine_upgrade_trial": {"stat": {"exists": False}},
+        "__engine_certificates_notes": {"stdout": '["gone/ca.crt"]'},
+        "__engine_environment_before": {"stdout": "", "stdout_lines": []},
+        "__engine_move_read": {"stdout_lines": ["", ""]},
+        **info(),
+        **offer(),
+    }
+    known = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+    for name in ("main", "Debian"):
+        known.update(yaml.safe_load((ROLE / "vars" / f"{name}.yml").read_text()))
+    # A fact costs nothing; a module for each case would cost a second.
+    tasks: list[dict] = [
+        {"ansible.builtin.set_fact": {f"case_{number}": "{{ " + name + " }}"}, "vars": {**known, **found, **said}}
+        for number, (said, name, _) in enumerate(CASES.values())
+    ]
+    names = ", ".join(f"'{number}': case_{number}" for number in range(len(CASES)))
+    tasks.append({"ansible.builtin.copy": {"content": "{{ {" + names + "} | to_json }}", "dest": str(folder / "said")}})
+    play = folder / "play.yml"
+    play.write_text(yaml.safe_dump([{"hosts": "host", "connection": "local", "gather_facts": False, "tasks": tasks}]))
+    command = [
+        str(Path(sys.executable).parent / "ansible-playbook"),
+        "-i",
+        "host,",
+        "-e",
+        f"ansible_python_interpreter={sys.executable}",
+        play,
+    ]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "ANSIBLE_ROLES_PATH": str(ROLE.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads((folder / "said").read_text())
+    return {case: said[str(number)] for number, case in enumerate(CASES)}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_says(case: str, rendered: dict) -> None:
+    assert rendered[case] == CASES[case][2]
