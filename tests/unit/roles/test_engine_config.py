@@ -76,7 +76,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     play = {
         "hosts": "localhost",
         "gather_facts": False,
-        "vars_files": [str(ROLE / "defaults" / "main.yml"), str(ROLE / "vars" / "main.yml")],
+        "vars_files": [str(ROLE / "defaults" / "main.yml"), *map(str, sorted((ROLE / "vars" / "main").glob("*.yml")))],
         "tasks": tasks,
     }
     (folder / "play.yml").write_text(yaml.safe_dump([play]))

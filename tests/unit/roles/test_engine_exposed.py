@@ -13,7 +13,7 @@ import yaml
 from conftest import INSTALLED
 
 ROLE = INSTALLED / "roles" / "engine"
-KINDS = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["__engine_kinds"]
+KINDS = yaml.safe_load((ROLE / "vars" / "main" / "permissions.yml").read_text())["__engine_kinds"]
 # kind: modes that are well, modes that are not and what becomes of them.
 MODES = {
     "folder": ([0o755, 0o700, 0o711], {0o775: 0o755, 0o1777: 0o755, 0o2750: 0o750}),
