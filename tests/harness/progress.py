@@ -53,3 +53,4 @@ class Progress:
         """Write a line, and when."""
         minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
         self.terminal.write_line(f"{minutes:2}:{seconds:02}  {line}", **markup)
+        self.terminal.flush()  # a log is read while it grows

@@ -136,9 +136,9 @@ case $verb in
     mkdir -m 0700 "$draft"
     cat >"$draft/containers"
     apt-mark showhold >"$draft/held"
+    apt-mark showauto >"$draft/auto"
     while [ "$1" != -- ]; do
       version=$(installed "$1")
-      apt-mark showauto "$1" >>"$draft/auto"
       file=$(archive "$(archives)" "$1" "$version")
       if [ -n "$file" ]; then
         cp "$file" "$draft/"
@@ -167,7 +167,8 @@ case $verb in
     if [ -e "$1/daemon.json" ]; then cp -p "$1/daemon.json" /etc/docker/daemon.json; else rm -f /etc/docker/daemon.json; fi
     ;;
   settle)
-    xargs -r apt-mark auto <"$1/auto" >/dev/null
+    # Whatever is named to apt counts as asked for by hand, also where it is left as it was.
+    apt-mark showmanual | grep -Fxf "$1/auto" | xargs -r apt-mark auto >/dev/null
     while read -r package; do if [ -n "$(installed "$package")" ]; then apt-mark hold "$package" >/dev/null; fi; done <"$1/held"
     ;;
   forget)
