@@ -38,6 +38,8 @@ WRONG: Mapping[str, tuple] = {
     "recreate": NO_FLAG,
     "comparisons": ({"nothing": "strict"}, {"env": "exact"}, "strict", A_LIST),
     "env_file": (["/no/such/file.env"], A_DICT),
+    "hardening": ("CIS", "strict", True, A_LIST),
+    "hardening_allow": ({"everything": "why not"}, {"user": ""}, {"user": "it must"}, "text", A_LIST),  # there is nothing to except from
     "healthy_wait_timeout": (*NO_NUMBER, -1),
     "image": ("Shop/API:1", "a b", "", ":tag", "name:", "name@sha256:123", "http://reg/x", "slipway-test/busybox:1:2", A_DICT, "-x", "a//b"),
     "command": ([], "", "sh -c 'unclosed", [A_DICT], A_DICT, [None], 5),
