@@ -125,12 +125,17 @@ class Change:
             self.service.restart()
         except SlipwayError as error:
             raise Failed(self.service.words(mark) or str(error)) from None
+        if not wait(lambda: self.service.ended() or self._answers(wanted), self.timeout) or self.service.ended():
+            where = self.api.path if self.api is not None else flag.SOCKET
+            raise Failed(self.service.words(mark) or f"it does not answer at {where} after {self.timeout:g} s")
+
+    def _answers(self, wanted: Mapping[str, Any]) -> bool:
+        """Whether the daemon that was started answers; where it listens may show only when it has begun."""
         hosts = flag.values_of(self.look.running.flags, "host") or wanted.get("hosts") or []
         self.api = Api(
             self.socket or (flag.local_address(hosts) if self.look.process else "") or self._usual(wanted), self.timeout
         )
-        if not wait(lambda: self.service.ended() or self.api.answers(), self.timeout) or self.service.ended():
-            raise Failed(self.service.words(mark) or f"it does not answer at {self.api.path} after {self.timeout:g} s")
+        return self.api.answers()
 
     def _usual(self, wanted: Mapping[str, Any]) -> str:
         process = find(self.files.path)
