@@ -7,8 +7,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ._converge.errors import SlipwayError, SpecError
-from ._converge.report import report
+from ._converge.errors import SpecError
+from ._converge.report import foretold
 from ._converge.secret import hide
 from ._daemon import spec
 from ._daemon.look import Look, Looker
@@ -40,17 +40,9 @@ def _converge(module: SlipwayModule) -> None:
 
 def _foretold(look: Look, asked: spec.Asked) -> dict[str, Any]:
     """The report before anything is done; raises SlipwayError when another plan was approved."""
-    planned = look.plan
-    result = report(planned, None, {})
-    if asked.plan_id and planned and result["plan_id"] != asked.plan_id:
-        lines = "\n".join(result["plan"])
-        raise SlipwayError(
-            f"plan_id: {asked.plan_id} was approved, and the plan is {result['plan_id']} by now, so nothing was touched. "
-            f"Look at the new plan and approve it:\n{lines}"
-        )
     shown = {"path": asked.path, "config": hide(dict(look.after)), "managed": list(look.declared)}
     return {
-        **result,
+        **foretold(look.plan, {}, asked.plan_id),
         "applied": look.road.applied,
         "because": list(look.road.because),
         "rehearsed": look.rehearsed,

@@ -21,7 +21,7 @@ from ._converge.option import Option, argument_spec
 from ._converge.plan import Plan
 from ._converge.policy import ROLLBACK
 from ._converge.provider import Provider, Session, Task
-from ._converge.report import failure, report
+from ._converge.report import failure, foretold, report
 from ._converge.secret import SHORTEST, hide, mask
 
 TIDYING = 5.0  # seconds in which what was removed has to be out of sight
@@ -111,7 +111,7 @@ def converge(module: SlipwayModule, provider: Provider, task: Task) -> None:
             planned, world, result = _change(module, session, task, told)
         else:
             planned, world = seen
-            result = foretold(session, task, planned)
+            result = foretold(planned, session.kinds, task.settings.get("plan_id"))
         for warning in (
             *task.warnings,
             *planned.notes,
@@ -140,26 +140,13 @@ class Told:
         self.run.interrupt(words)
 
 
-def foretold(session: Session, task: Task, planned: Plan) -> dict[str, Any]:
-    """The report before anything is done; raises SlipwayError when another plan was approved."""
-    result = report(planned, None, session.kinds)
-    approved = task.settings.get("plan_id")
-    if approved and planned and result["plan_id"] != approved:
-        lines = "\n".join(result["plan"])
-        raise SlipwayError(
-            f"plan_id: {approved} was approved, and the plan is {result['plan_id']} by now, so nothing was touched. "
-            f"Look at the new plan and approve it:\n{lines}"
-        )
-    return result
-
-
 def _change(module: SlipwayModule, session: Session, task: Task, told: Told) -> tuple[Plan, Any, dict[str, Any]]:
     """Hold the lock, look again, for another run may have been at work, and carry out the plan."""
     from ._converge.lock import locked
 
     with locked(session.identity, task.policy.project, patience=task.settings["lock_timeout"]):
         planned, world = session.look(task)
-        result = foretold(session, task, planned)
+        result = foretold(planned, session.kinds, task.settings.get("plan_id"))
         if planned.actions:
             result = carry_out(module, session, task, planned, world, told)
             world, remaining = look_back(module, session, task, planned, world)

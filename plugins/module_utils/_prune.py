@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from ._converge.desired import read_options
 from ._converge.policy import Policy
 from ._converge.provider import Task
+from ._converge.report import foretold
 from ._docker import connection, prune
 from ._docker.engine import Engine
 from ._docker.session import EngineSession, address
-from ._module import SlipwayModule, Told, carry_out, foretold, run
+from ._module import SlipwayModule, Told, carry_out, run
 
 OPTIONS = (*prune.OPTIONS, *connection.OPTIONS)
 
@@ -32,7 +33,7 @@ def _prune(module: SlipwayModule) -> None:
         if planned and not module.check_mode:
             result = _remove(module, session, task, found, told)
         else:
-            result = foretold(session, task, planned)
+            result = foretold(planned, session.kinds, asked.get("plan_id"))
         module.leave(**result)
 
 
@@ -44,5 +45,5 @@ def _remove(module: SlipwayModule, session: EngineSession, task: Task, found: pr
         for project in sorted(found.projects):
             held.enter_context(locked(session.identity, project, patience=task.settings["lock_timeout"]))
         planned, world = prune.find(session.engine, task.settings, found.projects).planned()
-        result = foretold(session, task, planned)
+        result = foretold(planned, session.kinds, task.settings.get("plan_id"))
         return carry_out(module, session, task, planned, world, told) if planned else result

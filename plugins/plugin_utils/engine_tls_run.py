@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.slipway.docker.plugins.module_utils._converge.errors import SlipwayError
 from ansible_collections.slipway.docker.plugins.module_utils._converge.lock import locked
-from ansible_collections.slipway.docker.plugins.module_utils._converge.report import report
+from ansible_collections.slipway.docker.plugins.module_utils._converge.report import foretold, report
 from ansible_collections.slipway.docker.plugins.plugin_utils import authority as crypto
 from ansible_collections.slipway.docker.plugins.plugin_utils import engine_tls as tls
 from ansible_collections.slipway.docker.plugins.plugin_utils.authority_store import Store, host_pair
@@ -41,10 +40,10 @@ class _Run:
         seen = self.remote("look")["seen"]
         if self.check:
             authority, decision = self._decide(seen)
-            return self._result(decision, self._foretold(decision), authority, seen, None)
+            return self._result(decision, foretold(decision.plan, {}, self.asked.plan_id), authority, seen, None)
         with self._locked():
             authority, decision = self._decide(seen)
-            result = self._foretold(decision)
+            result = foretold(decision.plan, {}, self.asked.plan_id)
         if not decision.plan:
             return self._result(decision, result, authority, seen, None)
         # The lock is not held while the host works: others would wait for nothing.
@@ -76,16 +75,6 @@ class _Run:
             self.host, names, host_pair(seen, authority.trusted), seen["openssl"], seen["stale"], seen["obstacle"]
         )
         return authority, tls.decide(self.asked, authority, host, self.now, self.check)
-
-    def _foretold(self, decision: tls.Decision) -> dict[str, Any]:
-        result = report(decision.plan, None, {})
-        if self.asked.plan_id and decision.plan and result["plan_id"] != self.asked.plan_id:
-            lines = "\n".join(result["plan"])
-            raise SlipwayError(
-                f"plan_id: {self.asked.plan_id} was approved, and the plan is {result['plan_id']} by now, so nothing was touched. "
-                f"Look at the new plan and approve it:\n{lines}"
-            )
-        return result
 
     def _files(self, leaf: tls.Leaf, authority: tls.Authority, public: str, seen: Mapping[str, Any]) -> dict[str, str]:
         """The files that the host gets."""

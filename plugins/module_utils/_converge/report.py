@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .action import Line, show
+from .errors import SlipwayError
 from .journal import DONE, FAILED, STUCK, UNDONE, Journal, seconds_of
 from .kind import Kind
 from .plan import Plan
@@ -34,6 +35,18 @@ def report(plan: Plan, journal: Journal | None, kinds: Mapping[str, Kind]) -> di
         "orphans": list(plan.orphans),
         "diff": diffs,
     }
+
+
+def foretold(plan: Plan, kinds: Mapping[str, Kind], approved: str | None) -> dict[str, Any]:
+    """The report before anything is done; raises SlipwayError when another plan than this was ``approved``, by its identity."""
+    result = report(plan, None, kinds)
+    if approved and plan and result["plan_id"] != approved:
+        lines = "\n".join(result["plan"])
+        raise SlipwayError(
+            f"plan_id: {approved} was approved, and the plan is {result['plan_id']} by now, so nothing was touched. "
+            f"Look at the new plan and approve it:\n{lines}"
+        )
+    return result
 
 
 def identity(plan: Plan, diffs: Sequence[Mapping[str, Any]]) -> str:
