@@ -26,11 +26,10 @@ from .keys import HIDING, KEYS, version_of
 from .process import Process, Service, find, run, search_path, service_of
 from .road import Road, Running
 from .spec import NEVER, SEAMLESS, Asked
-from .unread import CERTIFICATES, unread
+from .unread import CLOSE, unread
 
 RESOURCE = ("daemon_config",)
 MEMBER = "swarm/docker-state.json"  # below the data root of a node of a swarm, whether its daemon runs or not
-CLOSE = 0.05  # seconds by which the clocks of a file and of a process may differ
 
 
 @dataclass
@@ -141,8 +140,9 @@ class Looker:
         look = Look(files, content, before, after, content, ours, managed)
         look.broken, look.start = broken, asked.start
         differs = broken or bool(document.differing(before, after))
-        look.unread = self._unread(after)
-        if not differs and proven is None and not look.unread and not (asked.start and self._down(before)):
+        look.process = find(asked.path)
+        look.unread = self._unread(look)
+        if not differs and proven is None and not look.unread and not (asked.start and self._down(look)):
             mistakes.refuse()
             return look
         self._change(look, proven, differs, mistakes)
@@ -157,15 +157,13 @@ class Looker:
                 mistakes.add(self.asked.path, f"{error}; mend it, or say exclusive: true to have it replaced")
             return {}, True
 
-    def _unread(self, after: Mapping[str, Any]) -> tuple[str, ...]:
-        """The keys of which the daemon that runs has yet to read the files; nobody looks for it where there are none."""
-        process = find(self.asked.path) if any(after.get(name) for name in CERTIFICATES) else None
-        return tuple(name for name in unread(process, after) if name in after) if process else ()
+    def _unread(self, look: Look) -> tuple[str, ...]:
+        """The keys of which the daemon that runs has yet to read the files."""
+        return tuple(name for name in unread(look.process, look.after) if name in look.after) if look.process else ()
 
-    def _down(self, before: Mapping[str, Any]) -> bool:
+    def _down(self, look: Look) -> bool:
         """Whether no daemon that reads this file answers."""
-        process = find(self.asked.path)
-        return process is None or not Api(self.asked.socket or self._socket(process.flags, before), 10).answers()
+        return look.process is None or not self._api(look.process.flags, look.before, 10).answers()
 
     def _declared(self, mistakes: Mistakes) -> dict[str, Any]:
         """The declared keys. The engine is asked what it knows only where the table alone does not take them."""
@@ -178,12 +176,12 @@ class Looker:
 
     def _change(self, look: Look, proven: bytes | None, differs: bool, mistakes: Mistakes) -> None:
         asked, files = self.asked, look.files
-        look.service, look.process = service_of(asked.path, find(asked.path), asked.timeout, files.start())
+        look.service, look.process = service_of(asked.path, look.process, asked.timeout, files.start())
         flags = look.process.flags if look.process else []
         unit = look.service.unit_flags()
         info: Mapping[str, Any] = {}
         if look.process is not None:
-            look.api = Api(asked.socket or self._socket(flags, look.before), asked.timeout)
+            look.api = self._api(flags, look.before, asked.timeout)
             info = self._info(look)
             if look.process is not None and not info:
                 mistakes.add(
@@ -250,9 +248,9 @@ class Looker:
     def _root(self, held: Mapping[str, Any], flags: list[Flag]) -> str:
         return held.get("data-root") or flag.value_of(flags, "data-root", flag.DATA_ROOT)
 
-    def _socket(self, flags: list[Flag], before: Mapping[str, Any]) -> str:
+    def _api(self, flags: list[Flag], before: Mapping[str, Any], seconds: float) -> Api:
         hosts = flag.values_of(flags, "host") or before.get("hosts") or []
-        return flag.local_address(hosts) or flag.SOCKET
+        return Api(self.asked.socket or flag.local_address(hosts) or flag.SOCKET, seconds)
 
     def _plugins(self, look: Look) -> list[str] | None:
         """The names of plugins that a daemon finds: those it runs, and those that say where they are."""
