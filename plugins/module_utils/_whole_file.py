@@ -1,6 +1,6 @@
 # Copyright: Contributors to the Slipway project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A file that is replaced in one step: whoever reads it sees the old content or the new."""
+"""A file that is replaced in one step: whoever reads it sees the old content or the new. And whether there can be files in a folder."""
 
 from __future__ import annotations
 
@@ -32,3 +32,14 @@ def replace(path: str, content: bytes, mode: int, like: os.stat_result | None = 
         with suppress(OSError):
             os.unlink(new)
         raise
+
+
+def closed_at(folder: str) -> str:
+    """What keeps us from writing files to a folder, which need not be there yet: itself, or the nearest that it would be made in.
+
+    It is no directory, or one that we may not change; empty when nothing keeps us.
+    """
+    at = folder
+    while not os.path.lexists(at):
+        at = os.path.dirname(at)
+    return "" if os.path.isdir(at) and os.access(at, os.W_OK | os.X_OK) else at

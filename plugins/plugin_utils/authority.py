@@ -155,13 +155,15 @@ def new_key() -> str:
 
 def public_of(private: str) -> str:
     """The public key of a private one, in PEM."""
-    key = serialization.load_pem_private_key(private.encode(), None).public_key()
-    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    return _public(serialization.load_pem_private_key(private.encode(), None).public_key())
 
 
 def public_of_certificate(pem: str) -> str:
     """The public key of a certificate, in PEM."""
-    key = x509.load_pem_x509_certificate(pem.encode()).public_key()
+    return _public(x509.load_pem_x509_certificate(pem.encode()).public_key())
+
+
+def _public(key: ec.EllipticCurvePublicKey) -> str:
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from ansible_collections.slipway.docker.plugins.module_utils._converge.errors import SlipwayError
-from ansible_collections.slipway.docker.plugins.module_utils._whole_file import replace
+from ansible_collections.slipway.docker.plugins.module_utils._whole_file import closed_at, replace
 from ansible_collections.slipway.docker.plugins.plugin_utils import authority as crypto
 from ansible_collections.slipway.docker.plugins.plugin_utils import engine_tls as tls
 from ansible_collections.slipway.docker.plugins.plugin_utils.certificate import CLIENT, KIND, Certificate
@@ -95,7 +95,7 @@ class Store:
         return found
 
     def _client(self, name: str, trusted: Sequence[Certificate]) -> tls.Pair:
-        files = {file: _load(self.path(tls.CLIENTS, name, file)) for file in tls.WANTED_MODES}
+        files = {file: _load(self.path(tls.CLIENTS, name, file)) for file in tls.MODES}
         text, mode = files[tls.KEY]
         key, kind, problem = "", "", ""
         if mode is not None:
@@ -145,7 +145,7 @@ class Store:
         if cert:
             self._write(os.path.join(tls.CLIENTS, name, tls.CERT), cert)
         self._write(os.path.join(tls.CLIENTS, name, tls.CA), seen.bundle)
-        for file, mode in tls.WANTED_MODES.items():
+        for file, mode in tls.MODES.items():
             os.chmod(os.path.join(folder, file), mode)
 
     def issue(self, seen: tls.Authority, public: str, usage: str, names: Sequence[str], now: float, days: int) -> str:
@@ -219,10 +219,9 @@ def _load(path: str) -> tuple[str, int | None]:
 
 
 def _obstacle(folder: str) -> str:
-    if os.path.lexists(folder) and not os.path.isdir(folder):
+    closed = closed_at(folder)
+    if closed == folder and not os.path.isdir(folder):
         return "is not a directory; name another one"
-    while not os.path.lexists(folder):
-        folder = os.path.dirname(folder)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        return f"cannot be written to: {folder} may not be changed by uid {os.geteuid()} of the controller; name another directory"
+    if closed:
+        return f"cannot be written to: {closed} may not be changed by uid {os.geteuid()} of the controller; name another directory"
     return ""

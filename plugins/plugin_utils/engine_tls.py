@@ -35,7 +35,7 @@ from ansible_collections.slipway.docker.plugins.module_utils._converge.desired i
     quote,
 )
 from ansible_collections.slipway.docker.plugins.module_utils._converge.plan import Plan
-from ansible_collections.slipway.docker.plugins.module_utils._daemon.tls_spec import OPTIONS
+from ansible_collections.slipway.docker.plugins.module_utils._daemon.tls_spec import CA, CERT, KEY, MODES, OPTIONS
 from ansible_collections.slipway.docker.plugins.plugin_utils.certificate import (
     CLIENT,
     DAY,
@@ -46,13 +46,11 @@ from ansible_collections.slipway.docker.plugins.plugin_utils.certificate import 
     differences,
 )
 
-CA, CA_KEY, NEXT_KEY, CLIENTS = "ca.pem", "ca-key.pem", "ca-next-key.pem", "clients"
-CERT, KEY = "cert.pem", "key.pem"
+CA_KEY, NEXT_KEY, CLIENTS = "ca-key.pem", "ca-next-key.pem", "clients"
 TRUST, ISSUE, FINISH = "trust", "issue", "finish"
 ALWAYS = ("127.0.0.1", "localhost")
 HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
 CLIENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
-WANTED_MODES = {CA: 0o444, CERT: 0o444, KEY: 0o400}
 # A container network comes with a bridge, whose address nobody reaches the engine by.
 INNER = re.compile(r"lo|docker\d+|docker_gwbridge|br-[0-9a-f]{12}|veth.*|virbr\d+|cni.*|cali.*|flannel.*|podman\d+")
 
@@ -464,24 +462,24 @@ class _Decider:
         if self.unknown or self.signing is None:
             yield Change("signed_by", found.issuer, "the new authority")
             return
-        found_changes = list(differences(found, usage, names, self.signing, pair.signer, days, self.now))
-        yield from (
-            change for change in found_changes if not (change.field == "key" and pair.key_kind not in ("", KIND))
-        )
-        if self.only_looks and found.pressing(self.now) and pair.signer:
-            where = f"{usage}/{self.host.name if usage == SERVER else names[0]}"
+        for change in differences(found, usage, names, self.signing, pair.signer, days, self.now):
+            if change.field != "key" or pair.key_kind in ("", KIND):  # that of a key that is made anew is said already
+                yield change
+        if not (self.only_looks and pair.signer):
+            return
+        where = f"{usage}/{self.host.name if usage == SERVER else names[0]}"
+        if found.pressing(self.now):
             when = "has expired, on" if found.left(self.now) <= 0 else "ends on"
             self.mistakes.add(
                 where, f"its certificate {when} {day(found.ends)}; run without check mode, which renews it"
             )
-        elif self.only_looks and found.due(self.now) and pair.signer:
-            where = f"{usage}/{self.host.name if usage == SERVER else names[0]}"
+        elif found.due(self.now):
             left = int(found.left(self.now) // DAY)
             self.warnings.append(f"{where}: its certificate ends on {day(found.ends)}, in {left} days; a run renews it")
 
 
 def _modes(pair: Pair) -> Iterator[Change]:
-    for file, wanted in WANTED_MODES.items():
+    for file, wanted in MODES.items():
         mode, owner = pair.modes.get(file), pair.foreign.get(file)
         if file == KEY and (owner is not None or (mode or 0) & 0o077):
             continue  # it gets another key

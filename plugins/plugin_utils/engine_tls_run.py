@@ -34,10 +34,12 @@ class _Run:
     ) -> None:
         self.asked, self.host, self.known, self.remote, self.check, self.now = asked, host, known, remote, check, now
         self.store = Store(asked.authority)
+        self.names: tuple[str, ...] = ()  # what the certificate is for, once the host has been seen
 
     def __call__(self) -> dict[str, Any]:
         began = time.monotonic()
         seen = self.remote("look")["seen"]
+        self.names = tls.names_of(self.asked, [*self.known, seen["name"]], seen["addresses"])
         if self.check:
             authority, decision = self._decide(seen)
             return self._result(decision, foretold(decision.plan, {}, self.asked.plan_id), authority, seen, None)
@@ -47,8 +49,8 @@ class _Run:
         if not decision.plan:
             return self._result(decision, result, authority, seen, None)
         # The lock is not held while the host works: others would wait for nothing.
-        public = self.remote("key")["public"] if decision.host.key else seen["public"]
         new_key = decision.host.key
+        public = self.remote("key")["public"] if new_key else seen["public"]
         with self._locked():
             # Another host's run may have changed the authority meanwhile, and what it did is not done twice.
             authority, decision = self._decide(seen)
@@ -70,9 +72,8 @@ class _Run:
 
     def _decide(self, seen: Mapping[str, Any]) -> tuple[tls.Authority, tls.Decision]:
         authority = self.store.look()
-        names = tls.names_of(self.asked, [*self.known, seen["name"]], seen["addresses"])
         host = tls.Host(
-            self.host, names, host_pair(seen, authority.trusted), seen["openssl"], seen["stale"], seen["obstacle"]
+            self.host, self.names, host_pair(seen, authority.trusted), seen["openssl"], seen["stale"], seen["obstacle"]
         )
         return authority, tls.decide(self.asked, authority, host, self.now, self.check)
 
@@ -82,10 +83,9 @@ class _Run:
             return {}
         files = {tls.CA: authority.bundle}
         if leaf.certificate:
-            names = tls.names_of(self.asked, [*self.known, seen["name"]], seen["addresses"])
             if not public:  # no openssl to ask, and the key is the one of the certificate
                 public = crypto.public_of_certificate(seen["files"][tls.CERT]["content"])
-            files[tls.CERT] = self.store.issue(authority, public, SERVER, names, self.now, self.asked.server_days)
+            files[tls.CERT] = self.store.issue(authority, public, SERVER, self.names, self.now, self.asked.server_days)
         return files
 
     def _result(

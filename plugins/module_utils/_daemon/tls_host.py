@@ -18,13 +18,12 @@ from contextlib import suppress
 from typing import Any
 
 from .._converge.errors import SlipwayError
-from .._whole_file import replace
+from .._whole_file import closed_at, replace
 from . import flags as flag
 from .process import Process, run, running, search_path
+from .tls_spec import CA, CERT, KEY, MODES
 from .unread import unread, used
 
-CA, CERT, KEY = "ca.pem", "cert.pem", "key.pem"
-MODES = {CA: 0o444, CERT: 0o444, KEY: 0o400}
 NEW_KEY, TRIED = ".key.pem.new", ".cert.pem.tried"
 LARGEST = 1 << 20  # bytes
 SECONDS = 30.0
@@ -187,10 +186,9 @@ def _stale(process: Process, folder: str) -> bool:
 
 
 def _obstacle(folder: str) -> str:
-    if os.path.lexists(folder) and not os.path.isdir(folder):
+    closed = closed_at(folder)
+    if closed == folder and not os.path.isdir(folder):
         return "is not a directory; name another one, or move it away"
-    while not os.path.lexists(folder):
-        folder = os.path.dirname(folder)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        return f"cannot be written to: {folder} belongs to others than uid {os.geteuid()}; run as root (become: true)"
+    if closed:
+        return f"cannot be written to: {closed} belongs to others than uid {os.geteuid()}; run as root (become: true)"
     return ""

@@ -1,6 +1,6 @@
 # Copyright: Contributors to the Slipway project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The options of engine_tls. They are read on the controller; the host gets what it has to do in WORK."""
+"""The options of engine_tls, and the files it keeps, as both sides know them. Options are read on the controller; the host gets what it has to do in WORK."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from .._converge.option import Option
 from .._converge.task import GUARD
 
 DIRECTORY = "/etc/docker/tls"
+CA, CERT, KEY = "ca.pem", "cert.pem", "key.pem"
+MODES = {CA: 0o444, CERT: 0o444, KEY: 0o400}  # of an engine's files and of a client's
 OPTIONS = (
     Option("authority", "path", required=True),
     Option("names", "list", elements="str"),
