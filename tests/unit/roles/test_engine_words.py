@@ -25,7 +25,7 @@ def offer(*lines: str, rc: int = 0, errors: tuple[str, ...] = ()) -> dict:
 
 def info(**kind: object) -> dict:
     answer = {"ServerVersion": "20.10.24+dfsg1", "ContainersRunning": 2, "LiveRestoreEnabled": True, **kind}
-    return {"__engine_upgrade_info": {"stdout": json.dumps(answer)}}
+    return {"__engine_answer": {"stdout": json.dumps(answer)}}
 
 
 COMING = (f"from {OLD}", f"to {NEW}", f"change docker.io {OLD} {NEW}", f"change docker-cli - {NEW}")
