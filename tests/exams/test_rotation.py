@@ -7,7 +7,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
 from harness.engine import IMAGE
+from harness.figures import show
 from harness.fixtures import failing_plainly
 from harness.task import STAYS
 from harness.tls import Poll, Tls, tls_engine
@@ -18,7 +20,7 @@ SECONDS = max(9.0, 60 * SCALE)
 STEPS = ("trust", "issue", "finish")
 
 
-def test_no_call_fails_while_the_authority_is_rotated(tmp_path: Path) -> None:
+def test_no_call_fails_while_the_authority_is_rotated(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     with failing_plainly(), tls_engine(tmp_path) as tls:
         engine = tls.engine
         engine.import_busybox(f"{IMAGE}:1")
@@ -35,7 +37,8 @@ def test_no_call_fails_while_the_authority_is_rotated(tmp_path: Path) -> None:
                 engine.restart()
                 assert not tls(rotate=step).ok()["restart"]
                 time.sleep(max(0.0, SECONDS * (number + 1) / len(STEPS) - (time.monotonic() - began)))
-        print(f"{poll.calls} calls in {SECONDS:g} s, {len(poll.failed)} failed, the slowest took {poll.slowest:.2f} s")
+        figure = f"{len(poll.failed)} of {poll.calls} in {SECONDS:g} s, the slowest took {poll.slowest:.2f} s"
+        show(request.node, "rotation of an authority", "calls that failed", figure)
         assert poll.failed == [] and poll.calls >= SECONDS
         assert authority_of(tls) != before and engine.inspect("container", "web")["State"]["Pid"] == container
 
