@@ -42,5 +42,16 @@ def test_scenario(scenario: str) -> None:
     except subprocess.TimeoutExpired:
         outcome, passed = f"was not done after {MINUTES} minutes", False
     if not passed:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-80:])
-        pytest.fail(f"molecule test -s {scenario} {outcome}; the end of {log}:\n{tail}", pytrace=False)
+        pytest.fail(
+            f"molecule test -s {scenario} {outcome}; from {log}:\n{excerpt(log.read_text(errors='replace'))}",
+            pytrace=False,
+        )
+
+
+def excerpt(said: str) -> str:
+    """The first task that failed, with all it said, and the end, which after a failure is Molecule's own clearing up."""
+    lines = said.splitlines()
+    failed = next(
+        (number for number, line in enumerate(lines) if line.startswith(("fatal:", "failed:", "[ERROR]"))), len(lines)
+    )
+    return "\n".join([*lines[failed : failed + 150], "[…]", *lines[-40:]])
