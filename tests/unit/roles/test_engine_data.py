@@ -16,7 +16,7 @@ from jinja2.nativetypes import NativeEnvironment
 ROLE = INSTALLED / "roles" / "engine"
 FAMILIES = sorted(path.stem for path in (ROLE / "vars").glob("[A-Z]*.yml"))
 DEFAULTS = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
-TASKS = sorted((ROLE / "tasks").glob("*.yml"))
+TASKS = sorted((ROLE / "tasks").rglob("*.yml"))
 
 
 def data(family: str, release: str = "") -> dict:

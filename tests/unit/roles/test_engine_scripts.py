@@ -41,7 +41,7 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 
-# --- upgrade_apt.sh ------------------------------------------------------------------------------------------------------
+# --- change_apt.sh ------------------------------------------------------------------------------------------------------
 
 
 def apt(host: Host, candidate: str = OFFERED[0], installed: str = "5:20.10.24-1") -> None:
@@ -68,7 +68,7 @@ def apt(host: Host, candidate: str = OFFERED[0], installed: str = "5:20.10.24-1"
 )
 def test_a_version_is_exact_or_what_one_begins_with(host: Host, asked: str, found: str | None) -> None:
     apt(host)
-    said = host.run("upgrade_apt.sh", "offer", "here", asked, "/nowhere", "docker-ce").stdout.splitlines()
+    said = host.run("change_apt.sh", "offer", "here", asked, "/nowhere", "docker-ce").stdout.splitlines()
     if found:
         assert said == ["from 5:20.10.24-1", f"to {found}", "change docker-ce 1 2"]
     else:
@@ -77,13 +77,13 @@ def test_a_version_is_exact_or_what_one_begins_with(host: Host, asked: str, foun
 
 def test_what_is_newer_than_the_candidate_stays(host: Host) -> None:
     apt(host, candidate="5:20.10.24-1", installed="5:26.10.0-1")
-    said = host.run("upgrade_apt.sh", "offer", "here", "", "/nowhere", "docker-ce").stdout.splitlines()
+    said = host.run("change_apt.sh", "offer", "here", "", "/nowhere", "docker-ce").stdout.splitlines()
     assert said[:2] == ["from 5:26.10.0-1", "to 5:26.10.0-1"]
 
 
 def test_an_older_one_is_no_offer(host: Host) -> None:
     apt(host, installed="5:26.10.0-1")
-    said = host.run("upgrade_apt.sh", "offer", "here", "20.10", "/nowhere", "docker-ce").stdout.splitlines()
+    said = host.run("change_apt.sh", "offer", "here", "20.10", "/nowhere", "docker-ce").stdout.splitlines()
     assert said == ["from 5:26.10.0-1", "to 5:20.10.24-1"]
 
 

@@ -39,15 +39,15 @@ def test_every_option_is_described_and_of_a_type(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_readme_lists_every_option_and_beside_them_only_facts(name: str) -> None:
     listed = set(re.findall(rf"`({name}_[a-z_]+)`", (ROLES / name / "README.md").read_text()))
-    tasks = "".join(path.read_text() for path in (ROLES / name / "tasks").glob("*.yml"))
+    tasks = "".join(path.read_text() for path in (ROLES / name / "tasks").rglob("*.yml"))
     facts = {
         fact for block in re.findall(r"set_fact:\n((?: {4,}.*\n)+)", tasks) for fact in re.findall(r"(\w+):", block)
     }
     assert set(options_of(name)) <= listed <= set(options_of(name)) | facts
 
 
-@pytest.mark.parametrize("path", sorted(ROLES.glob("*/tasks/*.yml")), ids=lambda path: f"{path.parts[-3]}/{path.stem}")
+@pytest.mark.parametrize("path", sorted(ROLES.glob("*/tasks/**/*.yml")), ids=lambda path: str(path.relative_to(ROLES)))
 def test_inner_names_begin_with_two_underscores(path: Path) -> None:
-    role = path.parts[-3]
+    role = path.relative_to(ROLES).parts[0]
     for name in re.findall(r"^ *register: (\S+)", path.read_text(), re.MULTILINE):
         assert name.startswith(f"__{role}_") or name == f"{role}_result", name

@@ -1,5 +1,5 @@
 #!/bin/sh
-# upgrade_apt.sh VERB ... - what an upgrade of the engine asks of apt. PACKAGE... are the engine's own, the daemon's first.
+# change_apt.sh VERB ... - what another version of the engine asks of apt, and the way back. PACKAGE... are the engine's own, the daemon's first.
 #   offer aside|fresh|here VERSION CONFIG PACKAGE...  what would change, and whether the new daemon reads CONFIG; all that is needed is fetched
 #   keep DIR OLD... -- NEW...       pack away what is installed: OLD would be replaced, NEW would come with it; standard input goes along
 #   install VERSION PACKAGE...      what `offer` said
@@ -131,7 +131,7 @@ case $verb in
   keep)
     dir=$1 draft=$1.draft
     shift
-    rm -rf "$draft"
+    rm -rf "$draft" "$dir"
     mkdir -p "$(dirname "$dir")"
     mkdir -m 0700 "$draft"
     cat >"$draft/containers"
