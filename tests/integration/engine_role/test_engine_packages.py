@@ -4,39 +4,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from harness.hosts import changed, docker, prepare, role, sh, up
 
-ROOT = Path(__file__).parents[3]
-BIN = Path(sys.executable).parent
-HOSTS = ROOT / "tests" / "hosts"
-LAB = "engine"
-STATE = Path(os.environ.get("SLIPWAY_LAB_ROOT", "/var/tmp")) / f"slipway-mol-{LAB}"
 URL = "http://127.0.0.1:8099"
-PLAYBOOK = "- {hosts: all, gather_facts: false, roles: [slipway.docker.engine]}\n"
 OLD, NEWER, NEWEST = "5:27.5.1-1~debian", "5:28.3.0-1~debian", "5:28.3.2-1~debian"
 
 pytestmark = [pytest.mark.molecule, pytest.mark.slow]
-
-
-def environment() -> dict[str, str]:
-    return {
-        **os.environ,
-        "PATH": f"{BIN}:{os.environ['PATH']}:/usr/sbin:/sbin",
-        "SLIPWAY_LAB": LAB,
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build" / "collections"),
-        "ANSIBLE_PIPELINING": "true",
-        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
-        "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
-        "NO_COLOR": "1",
-    }
 
 
 class Host:
@@ -44,38 +22,20 @@ class Host:
 
     def __init__(self, name: str, suite: str, folder: Path) -> None:
         self.name, self.suite, self.folder = name, suite, folder
-        ssh = f"-o UserKnownHostsFile={STATE}/known_hosts -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
-        (folder / "inventory.ini").write_text(
-            f"{name} ansible_user=root ansible_python_interpreter=/usr/bin/python3 "
-            f"ansible_ssh_private_key_file={STATE}/key ansible_ssh_common_args='{ssh} -o ProxyCommand=\"{HOSTS}/door %h\"'\n"
-        )
-        (folder / "engine.yml").write_text(PLAYBOOK)
+        prepare(folder, name)
         self.fingerprint = ""
 
     def sh(self, command: str, check: bool = True) -> str:
-        """Run a command on the host, by something that is not under test."""
-        return self.docker("exec", self.name, "sh", "-c", command, check=check)
-
-    def docker(self, *command: str, check: bool = True, stdin: str = "") -> str:
-        done = subprocess.run(
-            ["docker", "-H", f"unix://{STATE}/docker.sock", *command],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return sh(self.name, command, check=check)
 
     def publish(self, *versions: str) -> None:
         """Have these versions in the repository too."""
         script = Path(__file__).with_name("repository.py").read_text()
-        said = self.docker("exec", "-i", self.name, "python3", "-", self.suite, *versions, stdin=script)
+        said = docker("exec", "-i", self.name, "python3", "-", self.suite, *versions, stdin=script)
         self.fingerprint = said.split()[-1]
 
     def serve(self) -> None:
-        self.docker(
+        docker(
             "exec", "-d", self.name, "python3", "-m", "http.server", "8099", "-b", "127.0.0.1", "-d", "/srv/repository"
         )
         self.sh(
@@ -83,41 +43,18 @@ class Host:
         )
 
     def role(self, check: bool = False, status: int = 0, **variables: object) -> str:
-        """Run the role, which ends with this exit status; return what it said."""
+        """Run the role with this repository; return what it said."""
         given = {
             "engine_source": "docker",
             "engine_repository_url": URL,
             "engine_repository_key_fingerprint": self.fingerprint,
             "engine_install_sdk": False,
-            **variables,
         }
-        command = [
-            str(BIN / "ansible-playbook"),
-            "engine.yml",
-            "-i",
-            "inventory.ini",
-            "--diff",
-            "-e",
-            json.dumps(given),
-        ]
-        done = subprocess.run(
-            [*command, *(["--check"] if check else [])],
-            cwd=self.folder,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=400,
-            check=False,
-        )
-        print(done.stdout)
-        assert done.returncode == status, done.stdout[-8000:] + done.stderr[-2000:]
-        # As one line, however it was folded and quoted.
-        return re.sub(r"\s+", " ", re.sub(r"\\\n\s*\\?", "", done.stdout)).replace('\\"', '"')
+        return role(self.folder, check=check, status=status, **{**given, **variables})
 
     def fetch(self, path: str) -> Path:
         """Bring a file of the host to the controller."""
-        self.docker("cp", f"{self.name}:{path}", str(self.folder))
+        docker("cp", f"{self.name}:{path}", str(self.folder))
         return self.folder / path.rsplit("/", 1)[-1]
 
     def version(self, package: str = "docker-ce") -> str:
@@ -129,18 +66,9 @@ class Host:
         return self.sh("pidof dockerd").strip()
 
 
-def changed(said: str) -> int:
-    return sum(int(number) for number in re.findall(r"changed=(\d+)", said))
-
-
 @pytest.fixture(scope="module")
 def lab() -> Iterator[None]:
-    command = [str(HOSTS / "up"), "bookworm=bookworm", "trixie=trixie"]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.fail(done.stderr, pytrace=False)
-    yield
-    subprocess.run([str(HOSTS / "down")], env=environment(), check=False)
+    yield from up("bookworm=bookworm", "trixie=trixie")
 
 
 @pytest.fixture(scope="module")
@@ -216,12 +144,12 @@ def test_other_spellings_are_taken_over(host: Host) -> None:
 def test_a_held_lock_is_waited_for_and_its_holder_named(host: Host) -> None:
     daemon = host.daemon()
     take = "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); time.sleep({})"
-    host.docker("exec", "-d", host.name, "python3", "-c", take.format(60))
+    docker("exec", "-d", host.name, "python3", "-c", take.format(60))
     refused = host.role(status=2, engine_version="28.3.2", engine_lock_timeout=2)
     assert re.search(r"/var/lib/dpkg/lock-frontend is held by process \d+ \(python3 -c import fcntl", refused)
     assert "still after 2 seconds" in refused and host.version() == f"{OLD} ii " and host.daemon() == daemon
     host.sh("pkill -f 'import fcntl'", check=False)
-    host.docker("exec", "-d", host.name, "python3", "-c", take.format(12))
+    docker("exec", "-d", host.name, "python3", "-c", take.format(12))
     assert "Waiting up to 60 seconds: /var/lib/dpkg/lock-frontend is held by" in host.role(
         engine_version="28.3.0", engine_lock_timeout=60
     )
