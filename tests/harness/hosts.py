@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 HOSTS = ROOT / "tests" / "hosts"
-LAB = "engine"
+LAB = "eng" + os.environ.get("PYTEST_XDIST_WORKER", "")  # two lanes may be here at once
 STATE = Path(os.environ.get("SLIPWAY_LAB_ROOT", "/var/tmp")) / f"slipway-mol-{LAB}"
 PLAYBOOK = "- {hosts: all, gather_facts: false, roles: [slipway.docker.engine]}\n"
 
