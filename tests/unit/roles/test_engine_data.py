@@ -53,7 +53,9 @@ def test_the_families_are_those_of_the_readme():
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_says_the_same_things(family):
-    assert data(family).keys() == data("Debian").keys()
+    # What is installed is asked of apt by a program of its own, of the others by their own command.
+    asks = set() if family in ("Debian", "Ubuntu") else {"__engine_package_query"}
+    assert set(data(family)) == set(data("Debian")) | asks
     assert (
         data(family)["__engine_packages"].keys() == data(family)["__engine_rivals"].keys() == {"distribution", "docker"}
     )

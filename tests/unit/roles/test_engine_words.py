@@ -197,7 +197,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict:
     folder = tmp_path_factory.mktemp("words")
     found = {
         "ansible_facts": {"pkg_mgr": "apt", "distribution_release": "bookworm"},
-        "__engine_query": {"stdout_lines": ["docker.io installed"]},
+        "__engine_looked": {"stdout": '{"installed": {"docker.io": "20.10.24"}}'},
         "__engine_binary": {"stdout_lines": ["/usr/sbin/dockerd", "systemd"]},
         "__engine_upgrade_trial": {"stat": {"exists": False}},
         "__engine_certificates_notes": {"stdout": '["gone/ca.crt"]'},
