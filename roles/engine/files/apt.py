@@ -4,7 +4,7 @@
 """What the role has to know of apt before it touches anything. It reads a request (JSON) and prints an answer (JSON).
 
 apt.py look      the versions that are there, what package files hold, and where Docker's repository is named, however it is spelt
-apt.py offers    which versions would be offered: an update in a place of its own, which changes nothing here
+apt.py offers    which versions would be offered, and what an upgrade would be: an update in a place of its own, which changes nothing here
 apt.py lock      who holds the package manager, if somebody still does after so many seconds
 """
 
@@ -29,6 +29,7 @@ from pathlib import Path
 DOCKER = "https://download.docker.com/linux"
 KEYRINGS = ("etc/apt/keyrings", "etc/apt/trusted.gpg.d", "usr/share/keyrings")
 LOCKS = ("var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock", "var/lib/apt/lists/lock", "var/cache/apt/archives/lock")
+ASIDE = ".slipway-engine."  # what is asked and unpacked beside the host's own
 STATUS = "${Package} ${db:Status-Status} ${db:Status-Want} ${Version}\n"
 ONE_LINE = re.compile(r"^\s*deb(?:-src)?\s+(?:\[[^\]]*\]\s+)?(\S+)\s")
 
@@ -206,27 +207,40 @@ def moves(pinned: dict, installed: dict) -> dict:
     }
 
 
-def pins(
-    wanted: str, versioned: list[str], packages: list[str], offers: dict, candidates: dict, installed: dict
-) -> dict:
-    """The version that each package is to have. `versioned` are those that carry the engine's, its own package first."""
+def pins(request: dict, offers: dict, candidates: dict) -> dict:
+    """The version that each package is to have, by the request of `offers`.
+
+    Those that carry the engine's version have it alike. Of the others one that is offered in this very version is a part of the engine too (a
+    client that has become a package of its own); else they follow `latest` and an upgrade only.
+    """
+    wanted, installed, upgrading = request["version"], request["installed"], request["upgrading"]
     if not wanted:
         return {}
-    if wanted == "latest":
-        return {name: candidates[name] for name in packages if name in candidates}
     chosen: dict = {}
     lacking = []
-    for name in versioned:
-        possible = {installed.get(name), *offers.get(name, [])}
-        # As the engine's others have it; then what is there stays; then what apt would take; then the highest.
-        choice = [*chosen.values(), installed.get(name), candidates.get(name), *offers.get(name, [])]
-        fitting = [one for one in choice if one and one in possible and matches(one, wanted)]
+    for name in request["versioned"]:
+        there, listed, candidate = installed.get(name), offers.get(name, []), candidates.get(name)
+        if wanted == "latest":
+            choice = [candidate] if candidate else []
+        else:
+            # As the engine's others have it; then what is there stays; then what apt would take; then the highest.
+            choice = [*chosen.values(), *([] if upgrading else [there]), candidate, *listed, there]
+        fitting = [
+            one for one in choice if one in (there, *listed) and (wanted == "latest" or matches(one or "", wanted))
+        ]
         if fitting:
             chosen[name] = fitting[0]
         else:
-            lacking.append(f"{name} ({', '.join(offers.get(name, [])) or 'none'})")
+            lacking.append(f"{name} ({', '.join(listed) or 'none'})")
     if lacking:
         raise Unavailable(f'engine_version: "{wanted}" is not offered. Offered: {"; ".join(lacking)}')
+    whole = next(iter(chosen.values()), None)
+    for name in dict.fromkeys([*request["packages"], *request["companions"]]):
+        follows = (wanted == "latest" or upgrading) and (name in request["packages"] or name in installed)
+        if name not in chosen and whole in offers.get(name, []):
+            chosen[name] = whole
+        elif name not in chosen and follows and name in candidates:
+            chosen[name] = candidates[name]
     return chosen
 
 
@@ -249,9 +263,14 @@ def policy(text: str) -> dict:
 def offers(request: dict) -> dict:
     """Versions offered and chosen, and the repository's key; or the error that says why not.
 
-    In: version, versioned, packages, installed; for Docker's repository also text, key, url and fingerprint of the key.
+    In: version, versioned, packages, companions (what may come with them), installed, upgrading (bool); for Docker's repository also text, key,
+    url and fingerprint of the key; for an upgrade config (path) and fetch (bool: what is needed stays in apt's archive).
+    Out: pins, moves, offers, key; for an upgrade older (bool) and what `rehearsed` says.
     """
-    with tempfile.TemporaryDirectory(prefix="engine-offers.") as name:
+    for path in Path("/var/tmp").glob(f"{ASIDE}*"):
+        if path.stat().st_mtime < time.time() - 7200:  # of a run that was killed
+            shutil.rmtree(path, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=ASIDE, dir="/var/tmp") as name:
         work = Path(name)
         work.chmod(0o755)
         try:
@@ -284,14 +303,103 @@ def _offers(request: dict, work: Path) -> dict:
     said = [line for line in updated.stderr.splitlines() if line[:2] in ("E:", "W:")]
     if key and updated.returncode:
         raise Unavailable(f"{request['url'].rsplit('/', 1)[0]}: apt cannot use this repository: {' '.join(said[:3])}")
-    offered = madison(_run("apt-cache", *given, "madison", *request["packages"]).stdout)
-    candidates = policy(_run("apt-cache", *given, "policy", *request["packages"]).stdout)
-    named = [request["version"], request["versioned"], request["packages"], offered, candidates, request["installed"]]
+    names = [*request["packages"], *request["companions"]]
+    offered = madison(_run("apt-cache", *given, "madison", *names).stdout)
+    candidates = policy(_run("apt-cache", *given, "policy", *names).stdout)
+    for package, version in request["installed"].items():
+        if package in candidates and older(candidates[package], version):
+            candidates[package] = version
     try:
-        chosen = pins(*named)
-        return {"pins": chosen, "moves": moves(chosen, request["installed"]), "offers": offered, "key": key}
+        chosen = pins(request, offered, candidates)
     except Unavailable as why:
         raise Unavailable(f"{why}{'. apt says: ' + said[0] if said else ''}") from None
+    found = {"pins": chosen, "moves": moves(chosen, request["installed"]), "offers": offered, "key": key}
+    if request["upgrading"]:
+        own = request["versioned"][0]
+        found["older"] = own in chosen and older(chosen[own], request["installed"].get(own, ""))
+        found.update({"changes": {}, "unread": ""} if found["older"] else rehearsed(request, chosen, given, work))
+    return found
+
+
+def older(version: str, than: str) -> bool:
+    """Whether a version comes before another, by Debian's rules; nothing comes before none."""
+    return bool(than) and _run("dpkg", "--compare-versions", version, "lt", than).returncode == 0
+
+
+# --- Upgrades ------------------------------------------------------------------------------------------------------------
+
+
+def rehearsed(request: dict, chosen: dict, given: list[str], work: Path) -> dict:
+    """What would change, once all of it has been fetched: changes {package: [old, new]}, and unread: what the new daemon does not take of the
+    configuration. It is unpacked for that, and not installed.
+    """
+    archives = Path("/var/cache/apt/archives") if request["fetch"] else work / "cache/archives"
+    install = ["apt-get", *given, "-qq", "--yes", "--no-install-recommends", "--allow-change-held-packages"]
+    install += [
+        "-o",
+        f"Dir::Cache::archives={archives}",
+        "install",
+        *(f"{name}={its}" for name, its in sorted(chosen.items())),
+    ]
+    changed = changes(_told(*install, "--simulate"))
+    _told(*install, "--download-only")
+    own = request["versioned"][0]
+    unread = ""
+    if own in changed and Path(request["config"]).is_file():
+        unread = _unread(_archive(own, chosen[own], [archives, work], given), request["config"], work)
+    return {"changes": changed, "unread": unread}
+
+
+def changes(said: str) -> dict:
+    """{package: [old, new]} from `apt-get --simulate`; a version that is not is empty."""
+    found = re.findall(r"(?m)^(Inst|Remv) (\S+)(?: \[([^\]]*)\])?(?: \((\S+))?", said)
+    return {name: [old, "" if verb == "Remv" else new] for verb, name, old, new in found}
+
+
+def _told(*command: str) -> str:
+    """What apt says, which must not be an error."""
+    done = _run(*command)
+    if done.returncode:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("E:")]
+        raise Unavailable(f"apt cannot do this: {' '.join(errors) or done.stderr.strip() or 'no word from it'}")
+    return done.stdout
+
+
+def _archive(name: str, version: str, folders: list[Path], given: list[str]) -> Path:
+    """The file of a package that was fetched; one that lies in a folder of this host was not."""
+    pattern = f"{name}_{version.replace(':', '%3a')}_*.deb"
+    for folder in folders:
+        for path in folder.glob(pattern):
+            return path
+    _told(
+        "sh",
+        "-c",
+        'cd "$1" && shift && exec apt-get "$@"',
+        "download",
+        str(folders[-1]),
+        *given,
+        "-qq",
+        "download",
+        f"{name}={version}",
+    )
+    return next(iter(folders[-1].glob(pattern)))
+
+
+def _unread(package: Path, config: str, work: Path) -> str:
+    """What the daemon in a package says of a configuration that it does not take; empty when it takes it, or cannot say."""
+    _told("dpkg-deb", "-x", str(package), str(work / "new"))
+    daemon = next((path for path in (work / "new").rglob("dockerd") if path.is_file()), None)
+    try:
+        # It may need a library that comes with it; then only the real start can tell.
+        if daemon is None or _run(str(daemon), "--version").returncode:
+            return ""
+        done = _run(str(daemon), "--validate", "--config-file", config)
+    except PermissionError:  # nothing may be run from there
+        return ""
+    words = (done.stdout + done.stderr).strip()
+    if done.returncode == 0 or "unknown flag" in words:
+        return ""
+    return words.splitlines()[-1].replace(f"unable to configure the Docker daemon with file {config}: ", "")
 
 
 def trusted(request: dict) -> str:

@@ -1,12 +1,9 @@
 #!/bin/sh
-# change_apt.sh VERB ... - what another version of the engine asks of apt, and the way back. PACKAGE... are the engine's own, the daemon's first.
-#   offer aside|fresh|here VERSION CONFIG PACKAGE...  what would change, and whether the new daemon reads CONFIG; all that is needed is fetched
+# change_apt.sh VERB ... - the way back from another version of the engine: what is there is kept, and installed again.
 #   keep DIR OLD... -- NEW...       pack away what is installed: OLD would be replaced, NEW would come with it; standard input goes along
-#   install VERSION PACKAGE...      what `offer` said
 #   back DIR                        what was kept is installed again
 #   settle DIR                      what was held is held, what was automatic is automatic
 #   forget DIR                      what was kept goes
-# `aside` leaves no trace on the host: it has an index and archives of its own. `here` fetches no index.
 set -eu
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 work=$(mktemp -d /var/tmp/.engine-upgrade.XXXXXX)
@@ -19,31 +16,6 @@ apt() {
 }
 
 installed() { dpkg-query --show --showformat='${db:Status-Status} ${Version}\n' "$1" 2>/dev/null | sed -n 's/^installed //p'; }
-
-offered() { apt-cache madison "$1" | awk -F ' *[|] *' '$3 !~ /Sources$/ {print $2}'; }
-
-pick() { # pick PACKAGE VERSION: exact, or what one begins with (26.1 is 26.1.5 and not 26.10); what apt would take, else the newest that fits
-  best=
-  for each in $(apt-cache policy "$1" | sed -n 's/^ *Candidate: //p' | grep -vFx '(none)') $(offered "$1"); do
-    case "$each/${each#*:}." in
-      "${2%latest}/"* | *"/${2%latest}"[!0-9]*) best=$each && break ;;
-      */*) if [ -z "${2%latest}" ]; then best=$each && break; fi ;;
-    esac
-  done
-  echo "$best"
-}
-
-targets() { # targets VERSION PACKAGE...: each at this version where there is one, else, if it is installed, at its candidate
-  to=$1
-  shift
-  for package in "$@"; do
-    if offered "$package" | grep -qFx "$to"; then
-      echo "$package=$to"
-    elif [ -n "$(installed "$package")" ]; then
-      echo "$package"
-    fi
-  done
-}
 
 archives() { eval "$(apt-config shell place Dir::Cache::archives/d)" && echo "$place"; }
 
@@ -78,56 +50,6 @@ repack() { # repack PACKAGE DIR: as it is installed; a mirror keeps the newest o
 verb=$1
 shift
 case $verb in
-  offer)
-    where=$1 version=$2 config=$3
-    shift 3
-    case $where in
-      aside)
-        mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
-        printf '%s\n' "Dir::State::lists \"$work/lists\";" "Dir::Cache \"$work/cache\";" 'APT::Sandbox::User "root";' >"$work/apt.conf"
-        export APT_CONFIG="$work/apt.conf"
-        apt update
-        ;;
-      fresh) apt update ;;
-    esac
-    from=$(installed "$1")
-    to=$(pick "$1" "$version")
-    echo "from $from"
-    if [ -z "$to" ]; then
-      offered "$1" | sed 's/^/none /'
-      exit
-    fi
-    # A host may have a newer one than apt would take.
-    if [ -z "${version%latest}" ] && dpkg --compare-versions "$to" lt "$from"; then to=$from; fi
-    echo "to $to"
-    if dpkg --compare-versions "$to" lt "$from"; then exit; fi
-    # shellcheck disable=SC2046
-    set -- "$1" $(targets "$to" "$@")
-    own=$1
-    shift
-    apt --simulate install "$@" >"$work/said"
-    sed -n 's/^Inst \([^ ]*\) \[\([^]]*\)\] (\([^ ]*\).*/change \1 \2 \3/p; s/^Inst \([^ ]*\) (\([^ ]*\).*/change \1 - \2/p
-      s/^Remv \([^ ]*\) \[\([^]]*\)\].*/change \1 \2 -/p' "$work/said"
-    apt install --download-only "$@" >/dev/null
-    file=$(archive "$(archives)" "$own" "$to")
-    # What lies in a folder of this host is not fetched.
-    if [ -z "$file" ] && [ "$to" != "$from" ]; then
-      (cd "$work" && apt -o APT::Sandbox::User=root download "$own=$to" >/dev/null)
-      file=$(archive "$work" "$own" "$to")
-    fi
-    if [ "$to" != "$from" ] && [ -n "$file" ] && [ -e "$config" ]; then
-      dpkg-deb -x "$file" "$work/new"
-      dockerd=$(find "$work/new" -type f -name dockerd | head -n 1)
-      # It may need a library that comes with it; then only the real start can tell.
-      if [ -n "$dockerd" ] && "$dockerd" --version >/dev/null 2>&1; then
-        if said=$("$dockerd" --validate --config-file "$config" 2>&1); then
-          echo "reads yes"
-        elif ! echo "$said" | grep -q 'unknown flag'; then
-          echo "reads no $(echo "$said" | tail -n 1 | sed "s|^unable to configure the Docker daemon with file $config: ||")"
-        fi
-      fi
-    fi
-    ;;
   keep)
     dir=$1 draft=$1.draft
     shift
@@ -152,12 +74,6 @@ case $verb in
     if [ -e /etc/docker/daemon.json ]; then cp -p /etc/docker/daemon.json "$draft/"; fi
     sync
     mv "$draft" "$dir"
-    ;;
-  install)
-    version=$1
-    shift
-    # shellcheck disable=SC2046
-    apt install $(targets "$version" "$@")
     ;;
   back)
     dpkg --configure -a || true

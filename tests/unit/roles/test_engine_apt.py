@@ -205,30 +205,70 @@ def test_a_version_begins_at_its_points(version, wanted, fits):
     assert apt.matches(version, wanted) == fits
 
 
+def chosen(
+    version: str,
+    installed: dict | None = None,
+    upgrading: bool = False,
+    offers: dict = OFFERS,
+    candidates: dict = CANDIDATES,
+) -> dict:
+    request = {"version": version, "versioned": CE, "packages": ALL, "companions": ["docker-part", "runc"]}
+    return apt.pins({**request, "installed": installed or {}, "upgrading": upgrading}, offers, candidates)
+
+
 def test_the_highest_that_fits_is_chosen_for_all_alike():
-    assert apt.pins("28.1", CE, ALL, OFFERS, CANDIDATES, {}) == dict.fromkeys(CE, "5:28.1.1-1")
-    assert apt.pins("28", CE, ALL, OFFERS, CANDIDATES, {}) == dict.fromkeys(CE, "5:28.10.0-1")
+    assert chosen("28.1") == dict.fromkeys(CE, "5:28.1.1-1")
+    assert chosen("28") == dict.fromkeys(CE, "5:28.10.0-1")
 
 
 def test_what_is_there_and_fits_stays_and_the_others_follow():
     installed = {"docker-ce": "5:28.1.0-1", "docker-ce-cli": "5:26.1.4-1"}
-    chosen = apt.pins("28", CE, ALL, OFFERS, CANDIDATES, installed)
-    assert chosen == dict.fromkeys(CE, "5:28.1.0-1")
-    assert apt.moves(chosen, installed) == {"docker-ce-cli": "5:26.1.4-1 -> 5:28.1.0-1"}
+    assert chosen("28", installed) == dict.fromkeys(CE, "5:28.1.0-1")
+    assert apt.moves(chosen("28", installed), installed) == {"docker-ce-cli": "5:26.1.4-1 -> 5:28.1.0-1"}
+
+
+def test_an_upgrade_goes_on_from_what_is_there_and_fits():
+    installed = dict.fromkeys(CE, "5:28.1.0-1")
+    assert chosen("28", installed, upgrading=True) == {**dict.fromkeys(CE, "5:28.10.0-1"), "containerd.io": "1.7.28-1"}
+    assert chosen("28.1", installed, upgrading=True)["docker-ce"] == "5:28.1.1-1"
+    gone = {name: ["5:26.1.4-1"] if name in CE else versions for name, versions in OFFERS.items()}
+    assert chosen("28.1", installed, upgrading=True, offers=gone)["docker-ce"] == "5:28.1.0-1"
 
 
 def test_latest_is_what_apt_would_take_for_every_package():
-    assert apt.pins("latest", CE, ALL, OFFERS, CANDIDATES, {"docker-ce": "5:26.1.4-1"}) == CANDIDATES
-    assert apt.pins("", CE, ALL, OFFERS, CANDIDATES, {}) == {}
+    assert chosen("latest", {"docker-ce": "5:26.1.4-1"}) == CANDIDATES
+    assert chosen("") == {}
+
+
+def test_what_has_become_a_package_of_its_own_comes_with_it():
+    offers = {**OFFERS, "docker-part": ["5:28.10.0-1", "5:28.1.1-1"], "runc": ["1.1.5-1"]}
+    candidates = {**CANDIDATES, "docker-part": "5:28.10.0-1", "runc": "1.1.5-1"}
+    assert chosen("28.1", offers=offers, candidates=candidates) == dict.fromkeys([*CE, "docker-part"], "5:28.1.1-1")
+    assert "docker-part" not in chosen("26", offers=offers, candidates=candidates)
+    # What is needed by the way follows where it is there.
+    assert chosen("28", {"runc": "1.0-1"}, upgrading=True, offers=offers, candidates=candidates)["runc"] == "1.1.5-1"
+    assert "runc" not in chosen("latest", offers=offers, candidates=candidates)
 
 
 def test_what_is_not_offered_is_refused_with_what_is():
     with pytest.raises(
         apt.Unavailable, match=r'"26\.2" is not offered\. Offered: docker-ce \(5:28\.10\.0-1, 5:28\.1\.1-1'
     ):
-        apt.pins("26.2", CE, ALL, OFFERS, CANDIDATES, {})
+        chosen("26.2")
     with pytest.raises(apt.Unavailable, match=r"docker-ce \(none\)"):
-        apt.pins("28", CE, ALL, {}, {}, {})
+        chosen("28", offers={}, candidates={})
+
+
+def test_what_apt_would_do_is_read():
+    said = (
+        "Remv docker-cli [20.10]\nInst runc [1.0-1] (1.1-1 Debian:13 [amd64])\n"
+        "Inst docker-part (26.1.5-1 Debian:13 [amd64]) []\nConf runc (1.1-1 Debian:13 [amd64])\n"
+    )
+    assert apt.changes(said) == {
+        "docker-cli": ["20.10", ""],
+        "runc": ["1.0-1", "1.1-1"],
+        "docker-part": ["", "26.1.5-1"],
+    }
 
 
 def test_what_apt_says_is_read():

@@ -12,7 +12,6 @@ import pytest
 from conftest import INSTALLED
 
 FILES = INSTALLED / "roles" / "engine" / "files"
-OFFERED = ["5:26.10.0-1", "5:26.1.5+dfsg1-9", "5:26.1.4-1", "5:20.10.24-1"]
 WEB, JOB = "a" * 64, "b" * 64
 
 
@@ -39,52 +38,6 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
-
-
-# --- change_apt.sh ------------------------------------------------------------------------------------------------------
-
-
-def apt(host: Host, candidate: str = OFFERED[0], installed: str = "5:20.10.24-1") -> None:
-    host.program("dpkg-query", f"echo installed {installed}")
-    madison = "\n".join(
-        f"echo ' docker-ce | {version} | http://mirror stable/main amd64 Packages'" for version in OFFERED
-    )
-    host.program("apt-cache", f"case $1 in policy) echo '  Candidate: {candidate}' ;; madison)\n{madison}\n;; esac")
-    host.program("apt-get", "case $* in *--simulate*) echo 'Inst docker-ce [1] (2 Debian [amd64])' ;; esac")
-
-
-@pytest.mark.parametrize(
-    ("asked", "found"),
-    [
-        ("", "5:26.10.0-1"),
-        ("latest", "5:26.10.0-1"),
-        ("26.1", "5:26.1.5+dfsg1-9"),
-        ("26", "5:26.10.0-1"),
-        ("26.1.4", "5:26.1.4-1"),
-        ("5:26.1.4-1", "5:26.1.4-1"),
-        ("2", None),
-        ("26.2", None),
-    ],
-)
-def test_a_version_is_exact_or_what_one_begins_with(host: Host, asked: str, found: str | None) -> None:
-    apt(host)
-    said = host.run("change_apt.sh", "offer", "here", asked, "/nowhere", "docker-ce").stdout.splitlines()
-    if found:
-        assert said == ["from 5:20.10.24-1", f"to {found}", "change docker-ce 1 2"]
-    else:
-        assert said == ["from 5:20.10.24-1", *(f"none {version}" for version in OFFERED)]
-
-
-def test_what_is_newer_than_the_candidate_stays(host: Host) -> None:
-    apt(host, candidate="5:20.10.24-1", installed="5:26.10.0-1")
-    said = host.run("change_apt.sh", "offer", "here", "", "/nowhere", "docker-ce").stdout.splitlines()
-    assert said[:2] == ["from 5:26.10.0-1", "to 5:26.10.0-1"]
-
-
-def test_an_older_one_is_no_offer(host: Host) -> None:
-    apt(host, installed="5:26.10.0-1")
-    said = host.run("change_apt.sh", "offer", "here", "20.10", "/nowhere", "docker-ce").stdout.splitlines()
-    assert said == ["from 5:26.10.0-1", "to 5:20.10.24-1"]
 
 
 # --- containers.sh -------------------------------------------------------------------------------------------------------
