@@ -1,5 +1,6 @@
 #!/bin/sh
-# change_apt.sh VERB ... - the way back from another version of the engine: what is there is kept, and installed again.
+# change_apt.sh VERB ... - to another version of the engine and back: what is there is kept, and installed again.
+#   index                           apt's index is renewed; what a busy mirror did not give at once it may give a moment later
 #   keep DIR OLD... -- NEW...       pack away what is installed: OLD would be replaced, NEW would come with it; standard input goes along
 #   back DIR                        what was kept is installed again
 #   settle DIR                      what was held is held, what was automatic is automatic
@@ -50,6 +51,14 @@ repack() { # repack PACKAGE DIR: as it is installed; a mirror keeps the newest o
 verb=$1
 shift
 case $verb in
+  index)
+    for pause in 2 8 0; do
+      apt-get update >/dev/null 2>"$work/said" || true
+      grep -q 'Failed to fetch' "$work/said" || break
+      sleep $pause
+    done
+    cat "$work/said" >&2
+    ;;
   keep)
     dir=$1 draft=$1.draft
     shift
