@@ -5,42 +5,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from harness.hosts import ROOT, Lab, changed
 
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
-HOSTS = ROOT / "tests" / "hosts"
-LAB = "quick"
-STATE = Path(os.environ.get("SLIPWAY_LAB_ROOT", "/var/tmp")) / f"slipway-mol-{LAB}"
-# The inventory of a host whose only way in is ssh, as any host's.
-ADDRESS = (
-    f"quick ansible_user=root ansible_ssh_private_key_file={STATE}/key ansible_ssh_common_args='"
-    f"-o UserKnownHostsFile={STATE}/known_hosts -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
-    f' -o ProxyCommand="{HOSTS}/door %h"\'\n'
-)
+LAB = Lab("quick")
 VARIABLES = ROOT / "build/collections/ansible_collections/slipway/docker/playbooks/vars/quickstart.yml"
 
 pytestmark = [pytest.mark.molecule, pytest.mark.slow]
-
-
-def environment() -> dict[str, str]:
-    """The environment of everything that is run here."""
-    return {
-        **os.environ,
-        "PATH": f"{BIN}:{os.environ['PATH']}:/usr/sbin:/sbin",
-        "SLIPWAY_LAB": LAB,
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build" / "collections"),
-        "ANSIBLE_PIPELINING": "true",
-        "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
-        "NO_COLOR": "1",
-    }
 
 
 class Host:
@@ -49,53 +24,24 @@ class Host:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.inventory = folder / "inventory.ini"
-        self.inventory.write_text(ADDRESS)
+        self.inventory.write_text(LAB.inventory("quick"))
 
     def play(self, playbook: str, *arguments: str, status: int = 0) -> str:
         """Run a playbook of the collection from the controller, which ends with this exit status; return what it printed."""
-        command = [str(BIN / "ansible-playbook"), f"slipway.docker.{playbook}", "-i", str(self.inventory)]
+        command = [f"slipway.docker.{playbook}", "-i", str(self.inventory)]
         common = ["-e", f"@{VARIABLES}", "-e", "quickstart_hosts=quick slipway_become=false"]
-        done = subprocess.run(
-            [*command, *common, *arguments],
-            cwd=self.folder,
-            env={**environment(), "PWD": str(self.folder)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-        )
-        assert done.returncode == status, done.stdout[-6000:] + done.stderr[-2000:]
-        return done.stdout
+        return LAB.playbook(*command, *common, *arguments, folder=self.folder, status=status, seconds=900)
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run a command on the host, by something that is not under test."""
-        socket = f"unix://{STATE}/docker.sock"
-        return subprocess.run(
-            ["docker", "-H", socket, "exec", "quick", *command],
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=check,
-        ).stdout
+        return LAB.docker("exec", "quick", *command, check=check, seconds=60)
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A host in a lab of its own."""
-    done = subprocess.run(
-        [str(HOSTS / "up"), "quick=bookworm"], env=environment(), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        pytest.fail(done.stderr, pytrace=False)
-    yield Host(tmp_path_factory.mktemp("quickstart"))
-    subprocess.run([str(HOSTS / "down")], env=environment(), check=False)
-
-
-def changed(said: str) -> int:
-    """How many tasks changed something, by the recap."""
-    return sum(int(number) for number in re.findall(r"changed=(\d+)", said))
+    for _ in LAB.up("quick=bookworm"):
+        yield Host(tmp_path_factory.mktemp("quickstart"))
 
 
 def test_it_answers_and_the_second_run_changes_nothing(host: Host) -> None:

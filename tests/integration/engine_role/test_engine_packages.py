@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness.hosts import changed, docker, prepare, role, sh, up
+from harness.hosts import changed
+from role import LAB, prepare, role
 
 URL = "http://127.0.0.1:8099"
 OLD, NEWER, NEWEST = "5:27.5.1-1~debian", "5:28.3.0-1~debian", "5:28.3.2-1~debian"
@@ -26,16 +27,16 @@ class Host:
         self.fingerprint = ""
 
     def sh(self, command: str, check: bool = True) -> str:
-        return sh(self.name, command, check=check)
+        return LAB.sh(self.name, command, check=check)
 
     def publish(self, *versions: str) -> None:
         """Have these versions in the repository too."""
         script = Path(__file__).with_name("repository.py").read_text()
-        said = docker("exec", "-i", self.name, "python3", "-", self.suite, *versions, stdin=script)
+        said = LAB.docker("exec", "-i", self.name, "python3", "-", self.suite, *versions, stdin=script)
         self.fingerprint = said.split()[-1]
 
     def serve(self) -> None:
-        docker(
+        LAB.docker(
             "exec", "-d", self.name, "python3", "-m", "http.server", "8099", "-b", "127.0.0.1", "-d", "/srv/repository"
         )
         self.sh(
@@ -54,7 +55,7 @@ class Host:
 
     def fetch(self, path: str) -> Path:
         """Bring a file of the host to the controller."""
-        docker("cp", f"{self.name}:{path}", str(self.folder))
+        LAB.docker("cp", f"{self.name}:{path}", str(self.folder))
         return self.folder / path.rsplit("/", 1)[-1]
 
     def version(self, package: str = "docker-ce") -> str:
@@ -68,7 +69,7 @@ class Host:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[None]:
-    yield from up("bookworm=bookworm", "trixie=trixie")
+    yield from LAB.up("bookworm=bookworm", "trixie=trixie")
 
 
 @pytest.fixture(scope="module")
@@ -144,12 +145,12 @@ def test_other_spellings_are_taken_over(host: Host) -> None:
 def test_a_held_lock_is_waited_for_and_its_holder_named(host: Host) -> None:
     daemon = host.daemon()
     take = "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); time.sleep({})"
-    docker("exec", "-d", host.name, "python3", "-c", take.format(60))
+    LAB.docker("exec", "-d", host.name, "python3", "-c", take.format(60))
     refused = host.role(status=2, engine_version="28.3.2", engine_lock_timeout=2)
     assert re.search(r"/var/lib/dpkg/lock-frontend is held by process \d+ \(python3 -c import fcntl", refused)
     assert "still after 2 seconds" in refused and host.version() == f"{OLD} ii " and host.daemon() == daemon
     host.sh("pkill -f 'import fcntl'", check=False)
-    docker("exec", "-d", host.name, "python3", "-c", take.format(12))
+    LAB.docker("exec", "-d", host.name, "python3", "-c", take.format(12))
     assert "Waiting up to 60 seconds: /var/lib/dpkg/lock-frontend is held by" in host.role(
         engine_version="28.3.0", engine_lock_timeout=60
     )

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness.hosts import changed, docker, prepare, role, sh, up
+from harness.hosts import changed
+from role import LAB, prepare, role
 
 NAMES = ("users12", "users13")
 IMAGE = "mkdir -p /tmp/image/bin && cp /usr/bin/busybox /tmp/image/bin/ && tar -cf /tmp/image.tar -C /tmp/image . && chmod 0644 /tmp/image.tar"
@@ -18,14 +19,14 @@ pytestmark = [pytest.mark.molecule, pytest.mark.slow]
 
 def as_user(host: str, name: str, command: str, check: bool = True) -> str:
     """What somebody sees who uses their own engine."""
-    return sh(
+    return LAB.sh(
         host, f"DOCKER_HOST=unix:///run/user/$(id -u {name})/docker.sock runuser -u {name} -- {command}", check=check
     ).strip()
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[None]:
-    yield from up("users12=bookworm", "users13=trixie")
+    yield from LAB.up("users12=bookworm", "users13=trixie")
 
 
 @pytest.fixture(scope="module")
@@ -34,25 +35,27 @@ def users(lab: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     prepare(folder, *NAMES)
     for host in NAMES:
         # A home on a real file system; grace has no subordinate ids.
-        sh(
+        LAB.sh(
             host,
             "for n in ada grace; do useradd -m -d /var/lib/$n $n; done; sed -i /^grace/d /etc/subuid /etc/subgid",
         )
-        sh(host, IMAGE)
+        LAB.sh(host, IMAGE)
     return folder
 
 
 def test_who_cannot_have_one_is_named(users: Path) -> None:
     for host in NAMES:
-        sh(host, "mkdir -p /var/lib/ada/.config/systemd/user && touch /var/lib/ada/.config/systemd/user/docker.service")
+        LAB.sh(
+            host, "mkdir -p /var/lib/ada/.config/systemd/user && touch /var/lib/ada/.config/systemd/user/docker.service"
+        )
     said = role(users, status=2, engine_rootless_users=["ada", "nobody-here", "root"])
     assert '"nobody-here" is no user of this host; make it with ansible.builtin.user' in said
     assert (
         '"root" is root' in said and "has a unit of their own, /var/lib/ada/.config/systemd/user/docker.service" in said
     )
     for host in NAMES:
-        assert sh(host, "command -v dockerd", check=False) == ""
-        sh(host, "rm -r /var/lib/ada/.config")
+        assert LAB.sh(host, "command -v dockerd", check=False) == ""
+        LAB.sh(host, "rm -r /var/lib/ada/.config")
 
 
 def test_each_has_an_engine_of_their_own(users: Path) -> None:
@@ -61,7 +64,7 @@ def test_each_has_an_engine_of_their_own(users: Path) -> None:
         "~ engine/rootless/grace subordinate ids: 0 -> 65536" in foretold
         and "+ engine/rootless/ada missing" in foretold
     )
-    assert all(sh(host, "ls /var/lib/systemd/linger", check=False) == "" for host in NAMES)
+    assert all(LAB.sh(host, "ls /var/lib/systemd/linger", check=False) == "" for host in NAMES)
     role(users, engine_rootless_users=["ada", "grace"])
     for host in NAMES:
         for name in ("ada", "grace"):
@@ -74,7 +77,7 @@ def test_each_has_an_engine_of_their_own(users: Path) -> None:
         )
         assert (
             int(
-                sh(
+                LAB.sh(
                     host,
                     "for n in $(seq 50); do busybox wget -qO- http://127.0.0.1:8088/busybox | wc -c | grep -v ^0 && break; sleep 0.1; done",
                 )
@@ -82,19 +85,19 @@ def test_each_has_an_engine_of_their_own(users: Path) -> None:
             > 100_000
         )
         # Whoever is root in it is she, and nobody sees it from the other engines.
-        assert sh(host, "ps -o user= -C busybox").split() == ["ada"]
-        assert as_user(host, "grace", "docker ps --quiet") == sh(host, "docker ps --quiet") == ""
+        assert LAB.sh(host, "ps -o user= -C busybox").split() == ["ada"]
+        assert as_user(host, "grace", "docker ps --quiet") == LAB.sh(host, "docker ps --quiet") == ""
     assert changed(role(users, engine_rootless_users=["ada", "grace"])) == 0
 
 
 def test_it_comes_back_with_the_host(users: Path) -> None:
-    docker("restart", *NAMES)
+    LAB.docker("restart", *NAMES)
     for host in NAMES:
-        sh(
+        LAB.sh(
             host,
             "for n in $(seq 300); do systemctl is-system-running | grep -Eq 'running|degraded' && break; sleep 0.1; done",
         )
-        sh(
+        LAB.sh(
             host,
             "for n in $(seq 300); do busybox wget -qO- http://127.0.0.1:8088/busybox >/dev/null 2>&1 && exit; sleep 0.1; done; exit 1",
         )
@@ -104,9 +107,9 @@ def test_who_is_not_named_any_more_keeps_what_was_stored(users: Path) -> None:
     said = role(users, engine_rootless_users=["ada"])
     assert changed(said) == 2
     for host in NAMES:
-        assert sh(host, "pgrep -u grace dockerd", check=False) == ""
-        assert sh(host, "ls /var/lib/systemd/linger").split() == ["ada"]
-        sh(host, "test -d /var/lib/grace/.local/share/docker")
+        assert LAB.sh(host, "pgrep -u grace dockerd", check=False) == ""
+        assert LAB.sh(host, "ls /var/lib/systemd/linger").split() == ["ada"]
+        LAB.sh(host, "test -d /var/lib/grace/.local/share/docker")
         assert as_user(host, "ada", "docker ps --format '{{.Names}}'") == "web"
 
 
@@ -114,12 +117,12 @@ def test_nothing_is_left(users: Path) -> None:
     role(users, engine_state="absent", engine_remove_data=True, engine_rootless_users=["ada"])
     for host in NAMES:
         assert (
-            sh(
+            LAB.sh(
                 host,
                 "pgrep -u ada dockerd; ls /etc/systemd/user/docker.service /etc/docker/* /var/lib/systemd/linger/*",
                 check=False,
             )
             == ""
         )
-        assert sh(host, "ls -A /var/lib/ada/.local/share") == ""
+        assert LAB.sh(host, "ls -A /var/lib/ada/.local/share") == ""
     assert changed(role(users, engine_state="absent", engine_remove_data=True)) == 0
