@@ -265,7 +265,7 @@ def offers(request: dict) -> dict:
 
     In: version, versioned, packages, companions (what may come with them), installed, upgrading (bool); for Docker's repository also text, key,
     url and fingerprint of the key; for an upgrade config (path) and fetch (bool: what is needed stays in apt's archive).
-    Out: pins, moves, offers, key; for an upgrade older (bool) and what `rehearsed` says.
+    Out: pins, moves, key; for an upgrade older (bool) and what `rehearsed` says.
     """
     for path in Path("/var/tmp").glob(f"{ASIDE}*"):
         if path.stat().st_mtime < time.time() - 7200:  # of a run that was killed
@@ -313,7 +313,7 @@ def _offers(request: dict, work: Path) -> dict:
         chosen = pins(request, offered, candidates)
     except Unavailable as why:
         raise Unavailable(f"{why}{'. apt says: ' + said[0] if said else ''}") from None
-    found = {"pins": chosen, "moves": moves(chosen, request["installed"]), "offers": offered, "key": key}
+    found = {"pins": chosen, "moves": moves(chosen, request["installed"]), "key": key}
     if request["upgrading"]:
         own = request["versioned"][0]
         found["older"] = own in chosen and older(chosen[own], request["installed"].get(own, ""))
@@ -356,9 +356,9 @@ def changes(said: str) -> dict:
     return {name: [old, "" if verb == "Remv" else new] for verb, name, old, new in found}
 
 
-def _told(*command: str) -> str:
+def _told(*command: str, cwd: Path | None = None) -> str:
     """What apt says, which must not be an error."""
-    done = _run(*command)
+    done = _run(*command, cwd=cwd)
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if line.startswith("E:")]
         raise Unavailable(f"apt cannot do this: {' '.join(errors) or done.stderr.strip() or 'no word from it'}")
@@ -371,17 +371,7 @@ def _archive(name: str, version: str, folders: list[Path], given: list[str]) -> 
     for folder in folders:
         for path in folder.glob(pattern):
             return path
-    _told(
-        "sh",
-        "-c",
-        'cd "$1" && shift && exec apt-get "$@"',
-        "download",
-        str(folders[-1]),
-        *given,
-        "-qq",
-        "download",
-        f"{name}={version}",
-    )
+    _told("apt-get", *given, "-qq", "download", f"{name}={version}", cwd=folders[-1])
     return next(iter(folders[-1].glob(pattern)))
 
 
@@ -424,10 +414,10 @@ def trusted(request: dict) -> str:
     return armored(data)
 
 
-def _run(*command: str) -> subprocess.CompletedProcess:
+def _run(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
     return subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
 
 

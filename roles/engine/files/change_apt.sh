@@ -3,8 +3,7 @@
 #   index                           apt's index is renewed; what a busy mirror did not give at once it may give a moment later
 #   keep DIR OLD... -- NEW...       pack away what is installed: OLD would be replaced, NEW would come with it; standard input goes along
 #   back DIR                        what was kept is installed again
-#   settle DIR                      what was held is held, what was automatic is automatic
-#   forget DIR                      what was kept goes
+#   settle DIR                      what was held is held, what was automatic is automatic, and what was kept goes
 set -eu
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 work=$(mktemp -d /var/tmp/.engine-upgrade.XXXXXX)
@@ -95,8 +94,6 @@ case $verb in
     # Whatever is named to apt counts as asked for by hand, also where it is left as it was.
     apt-mark showmanual | grep -Fxf "$1/auto" | xargs -r apt-mark auto >/dev/null
     while read -r package; do if [ -n "$(installed "$package")" ]; then apt-mark hold "$package" >/dev/null; fi; done <"$1/held"
-    ;;
-  forget)
     rm -rf "$1"
     rmdir "$(dirname "$1")" 2>/dev/null || true
     ;;

@@ -283,6 +283,79 @@ def test_what_apt_says_is_read():
     assert apt.policy(said) == {"a": "1-1"}
 
 
+# --- Upgrades --------------------------------------------------------------------------------------------------------
+
+OFFERED = ["5:26.10.0-1", "5:26.1.5+dfsg1-9", "5:26.1.4-1", "5:20.10.24-1"]
+
+
+@pytest.fixture
+def upgrade(monkeypatch):
+    """What is said of an upgrade of docker-ce, on a host whose apt only says what it is told to; dpkg is the real one."""
+    real = apt._run
+
+    def asked(version: str, installed: str = "5:20.10.24-1", candidate: str = OFFERED[0], broken: str = "") -> dict:
+        def run(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
+            said = ""
+            if "madison" in command:
+                said = "".join(f" docker-ce | {one} | http://mirror stable/main amd64 Packages\n" for one in OFFERED)
+            elif "policy" in command:
+                said = f"docker-ce:\n  Installed: {installed}\n  Candidate: {candidate}\n"
+            elif command[0] == "dpkg":
+                return real(*command, cwd=cwd)
+            elif "--simulate" in command:
+                to = next(part for part in command if part.startswith("docker-ce=")).partition("=")[2]
+                said = f"Inst docker-ce [{installed}] ({to} Debian [amd64])\n" if to != installed else ""
+            failed = bool(broken) and broken in command
+            return subprocess.CompletedProcess(command, 100 * failed, said, "W: old\nE: Unable to fetch\n" * failed)
+
+        monkeypatch.setattr(apt, "_run", run)
+        monkeypatch.setattr(apt.shutil, "copy2", lambda *_: None)
+        names = {"versioned": ["docker-ce"], "packages": ["docker-ce"], "companions": [], "config": "/nowhere"}
+        return apt.offers(
+            {**names, "version": version, "installed": {"docker-ce": installed}, "upgrading": True, "fetch": False}
+        )
+
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("version", "found"),
+    [
+        ("latest", "5:26.10.0-1"),
+        ("26.1", "5:26.1.5+dfsg1-9"),
+        ("26", "5:26.10.0-1"),
+        ("26.1.4", "5:26.1.4-1"),
+        ("5:26.1.4-1", "5:26.1.4-1"),
+    ],
+)
+def test_an_upgrade_is_to_a_version_or_to_what_one_begins_with(upgrade, version, found):
+    said = upgrade(version)
+    assert (said["pins"], said["older"]) == ({"docker-ce": found}, False)
+    assert said["changes"] == {"docker-ce": ["5:20.10.24-1", found]}
+
+
+@pytest.mark.parametrize("version", ["2", "26.2"])
+def test_an_upgrade_to_what_nobody_offers_names_what_there_is(upgrade, version):
+    assert upgrade(version) == {
+        "error": f'engine_version: "{version}" is not offered. Offered: docker-ce ({", ".join(OFFERED)})'
+    }
+
+
+def test_what_is_newer_than_the_candidate_stays(upgrade):
+    said = upgrade("latest", installed="5:26.10.0-1", candidate="5:20.10.24-1")
+    assert (said["pins"], said["changes"], said["older"]) == ({"docker-ce": "5:26.10.0-1"}, {}, False)
+
+
+def test_an_older_one_is_no_offer(upgrade):
+    said = upgrade("20.10", installed="5:26.10.0-1")
+    assert (said["pins"], said["changes"], said["older"]) == ({"docker-ce": "5:20.10.24-1"}, {}, True)
+
+
+@pytest.mark.parametrize("broken", ["--simulate", "--download-only"])
+def test_what_apt_cannot_do_is_said_in_its_own_words(upgrade, broken):
+    assert upgrade("26", broken=broken) == {"error": "apt cannot do this: E: Unable to fetch"}
+
+
 # --- Package files ---------------------------------------------------------------------------------------------------
 
 SUM = "sha256:" + "a" * 64
