@@ -28,10 +28,15 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files have to belong 
 
 def exposed(kind: str, path: Path) -> str:
     """What the script says of one path."""
-    line = f"{kind} {KINDS[kind]['bits']} root {path}\n"
-    script = str(ROLE / "files" / "exposed.sh")
-    done = subprocess.run(["sh", script], input=line, capture_output=True, text=True, timeout=30, check=True)
-    return "\n".join(found for found in done.stdout.splitlines() if str(path) in found)
+    said = look(f"{kind} {KINDS[kind]['bits']} root {path}\n")
+    return "\n".join(found for found in said if str(path) in found)
+
+
+def look(lines: str, *arguments: str) -> list[str]:
+    """What the script says, by lines."""
+    command = ["sh", str(ROLE / "files" / "exposed.sh"), *arguments]
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=30, check=True)
+    return done.stdout.splitlines()
 
 
 def made(kind: str, folder: Path) -> Path:
@@ -68,3 +73,13 @@ def test_an_owner_who_is_not_root_is_named(tmp_path: Path) -> None:
 
 def test_what_is_not_there_is_not_named(tmp_path: Path) -> None:
     assert exposed("file", tmp_path / "gone") == ""
+
+
+def test_of_registries_files_keys_are_for_root_alone_whoever_put_them_there(tmp_path: Path) -> None:
+    folder = tmp_path / "registry.example"
+    folder.mkdir()
+    for name, mode in {"ca.crt": 0o444, "client.cert": 0o644, "client.key": 0o444, "other.key": 0o400}.items():
+        (folder / name).touch()
+        (folder / name).chmod(mode)
+    said = {line for line in look("", str(tmp_path)) if str(tmp_path) in line}
+    assert said == {f"certificate root {folder}/client.cert", f"key root {folder}/client.key"}
