@@ -65,7 +65,7 @@ class ActionModule(ActionBase):
         return [name for name in (self._host(), address) if isinstance(name, str) and name]
 
     def _remote(self, step: str, **more: Any) -> Mapping[str, Any]:
-        arguments = {"authority": "-", "path": self._path, "_work": {"step": step, **more}}
+        arguments = {"path": self._path, "_work": {"step": step, **more}}
         found = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=self._variables)
         if found.get("failed") or found.get("unreachable"):
             raise SlipwayError(str(found.get("msg") or "the host gave no answer"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 
 from ._converge.errors import SlipwayError
-from ._daemon import tls_host, tls_spec
+from ._daemon import tls_host, tls_owned, tls_spec
 from ._module import SlipwayModule, run
 
 
@@ -24,11 +24,16 @@ def _step(module: SlipwayModule) -> None:
         )
     if work["step"] == "look":
         module.leave(changed=False, seen=tls_host.look(folder))
+    elif work["step"] == "owned":
+        module.leave(changed=False, seen=tls_owned.look(folder, work["replace"]))
     elif module.check_mode:
         raise SlipwayError("check mode only looks")
     try:
         if work["step"] == "key":
             module.leave(changed=True, public=tls_host.make_key(folder))
+        if work["step"] == "remove":
+            tls_owned.remove(folder, work["files"])
+            module.leave(changed=True)
         tls_host.place(folder, work["files"], work["new_key"])
     except OSError as error:
         raise SlipwayError(f"{error.filename or folder}: {os.strerror(error.errno or 0)}") from None

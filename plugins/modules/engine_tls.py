@@ -19,13 +19,23 @@ description:
   - What is wrong with the authority is said all at once, before anything is touched on either side.
   - In check mode it warns of a certificate that a run would renew, and fails when one has less than seven days left.
 options:
+  state:
+    description:
+      - V(absent) removes from the engine's host what the module has put at O(path), the key first, and the directory when it is empty then.
+        Files of others stay, and so does everything on the controller; the authority is the business of other engines too.
+      - What a daemon uses is not removed. Take the keys of RV(daemon_config) out of C(daemon.json) first, with M(slipway.docker.daemon_config),
+        which restarts the daemon. In check mode, where a task before may do so, it is a warning.
+      - Of the other options O(path), O(replace) and O(plan_id) count then, and O(rotate) is refused.
+    type: str
+    choices: [present, absent]
+    default: present
   authority:
     description:
       - The directory of the authority, on the controller. A relative path is below the playbook. It is made when there is none.
+      - It must be said unless O(state=absent).
       - It holds C(ca.pem), what engines and clients trust, C(ca-key.pem), 0400, and in C(clients/NAME) the files that a client needs, as
         E(DOCKER_CERT_PATH) wants them. Keep it, and keep it secret; whoever has it is root on all its engines.
     type: path
-    required: true
   names:
     description:
       - Names and IP addresses by which clients reach the engine, beside those that it has by itself. These are the name in the inventory,
@@ -44,7 +54,9 @@ options:
     type: list
     elements: str
   path:
-    description: The directory on the engine's host, for C(ca.pem) and C(cert.pem), 0444, and C(key.pem), 0400.
+    description:
+      - The directory on the engine's host, for C(ca.pem) and C(cert.pem), 0444, and C(key.pem), 0400.
+      - In C(.managed) beside them is noted which certificates the module has put there, by their digests.
     type: path
     default: /etc/docker/tls
   rotate:
@@ -56,7 +68,10 @@ options:
     type: str
     choices: [trust, issue, finish]
   replace:
-    description: Take the place of a certificate at O(path) that was signed by another authority, whose clients no longer reach the engine then.
+    description:
+      - Take the place of a certificate at O(path) that was signed by another authority, whose clients no longer reach the engine then.
+      - With O(state=absent), remove C(ca.pem), C(cert.pem) and C(key.pem) also where the certificate is not one that the module has put there.
+        Otherwise they stay, with a warning.
     type: bool
     default: false
   server_days:
@@ -112,6 +127,15 @@ EXAMPLES = r"""
   slipway.docker.engine_tls:
     authority: "{{ inventory_dir }}/engines-tls"
     rotate: trust
+
+- name: The daemon does without them again
+  slipway.docker.daemon_config:
+    config:
+      live-restore: true
+
+- name: So they go, and the engine's key with them
+  slipway.docker.engine_tls:
+    state: absent
 """
 
 RETURN = r"""
@@ -127,11 +151,13 @@ plan_id:
   type: str
   sample: 5f2b8c0f6a1d4e7b9c3a2d1e0f4b6a7c
 restart:
-  description: Whether a daemon that runs with the files has yet to read them, which it does only when it starts. In check mode, whether one would.
+  description:
+    - Whether a daemon that runs with the files has yet to read them, which it does only when it starts. In check mode, whether one would.
+    - V(false) with O(state=absent).
   returned: success
   type: bool
 daemon_config:
-  description: The keys of C(daemon.json) by which a daemon uses them.
+  description: The keys of C(daemon.json) by which a daemon uses them. With O(state=absent), those that are to be taken out before.
   returned: success
   type: dict
   sample: {"tlsverify": true, "tlscacert": "/etc/docker/tls/ca.pem", "tlscert": "/etc/docker/tls/cert.pem", "tlskey": "/etc/docker/tls/key.pem"}
@@ -176,6 +202,7 @@ resources:
   description:
     - The C(authority), with its C(path) on the controller and the authorities that are C(trusted), C(client/NAME), with the C(path) of its
       directory there, and C(server/HOST), with its C(path) there, its C(names), when it C(ends), and who has C(signed_by) it.
+    - Empty with O(state=absent).
   returned: success
   type: dict
   sample: {"client/admin": {"path": "/srv/inventory/engines-tls/clients/admin"}}

@@ -62,6 +62,7 @@ INNER = re.compile(r"lo|docker\d+|docker_gwbridge|br-[0-9a-f]{12}|veth.*|virbr\d
 class Asked:
     """What a task asks for."""
 
+    absent: bool
     authority: str
     names: tuple[str, ...]
     addresses: bool
@@ -80,6 +81,14 @@ def read(params: Mapping[str, Any]) -> Asked:
     """Read the options; raise SpecError with every mistake."""
     mistakes = Mistakes()
     said = convert_options(OPTIONS, params, "", mistakes)
+    absent = said.get("state") == "absent"
+    if not absent and not said.get("authority") and not params.get("authority"):
+        mistakes.add("authority", "is missing; name the directory of the authority, on the controller")
+    if absent and said.get("rotate"):
+        mistakes.add(
+            "rotate",
+            f"{said['rotate']}, and state: absent, which leaves the authority as it is; leave one of the two out",
+        )
     for option in ("authority", "path"):
         value = said.get(option) or ""
         if value and not value.startswith("/"):
@@ -103,7 +112,8 @@ def read(params: Mapping[str, Any]) -> Asked:
         mistakes.add("lock_timeout", f"{said['lock_timeout']:g} is less than 0 seconds")
     mistakes.refuse()
     return Asked(
-        authority=os.path.normpath(said["authority"]),
+        absent=absent,
+        authority=os.path.normpath(said["authority"]) if said.get("authority") else "",
         names=tuple(said.get("names") or ()),
         addresses=said["addresses"],
         clients=tuple(dict.fromkeys(said.get("clients") or ())),
@@ -116,6 +126,12 @@ def read(params: Mapping[str, Any]) -> Asked:
         plan_id=said.get("plan_id") or "",
         lock_timeout=said["lock_timeout"],
     )
+
+
+def daemon_config(path: str) -> dict[str, Any]:
+    """The keys of daemon.json by which a daemon uses the files at a path."""
+    files = {"tlscacert": CA, "tlscert": CERT, "tlskey": KEY}
+    return {"tlsverify": True, **{key: os.path.join(path, file) for key, file in files.items()}}
 
 
 def is_name(text: str) -> bool:

@@ -15,6 +15,7 @@ from ansible_collections.slipway.docker.plugins.plugin_utils import authority as
 from ansible_collections.slipway.docker.plugins.plugin_utils import engine_tls as tls
 from ansible_collections.slipway.docker.plugins.plugin_utils.authority_store import Store, host_pair
 from ansible_collections.slipway.docker.plugins.plugin_utils.certificate import SERVER, day
+from ansible_collections.slipway.docker.plugins.plugin_utils.engine_tls_removal import remove
 
 # remote(step, **more) -> what the step on the host returned; it raises SlipwayError when that failed.
 Remote = Callable[..., Mapping[str, Any]]
@@ -24,6 +25,8 @@ def converge(
     asked: tls.Asked, host: str, known: Sequence[str], remote: Remote, check: bool, now: float | None = None
 ) -> dict[str, Any]:
     """Converge one engine's certificates and its authority; return what the task returns. ``known``: names of the host."""
+    if asked.absent:
+        return remove(asked, host, remote, check)
     crypto.require()
     return _Run(asked, host, known, remote, check, time.time() if now is None else now)()
 
@@ -109,12 +112,7 @@ class _Run:
         return {
             **result,
             "restart": decision.restart or bool(seen["stale"]),
-            "daemon_config": {
-                "tlsverify": True,
-                "tlscacert": os.path.join(path, tls.CA),
-                "tlscert": os.path.join(path, tls.CERT),
-                "tlskey": os.path.join(path, tls.KEY),
-            },
+            "daemon_config": tls.daemon_config(path),
             "resources": {
                 f"server/{self.host}": server,
                 "authority": {"path": self.asked.authority, "trusted": [one.subject for one in authority.trusted]},

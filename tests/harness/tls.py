@@ -85,9 +85,7 @@ class Tls:
             return Result(failed=True, msg=str(error))
 
     def _remote(self, step: str, **more: Any) -> Mapping[str, Any]:
-        return self.runner.module(
-            "engine_tls", {"authority": "-", "path": str(self.path), "_work": {"step": step, **more}}
-        ).ok()
+        return self.runner.module("engine_tls", {"path": str(self.path), "_work": {"step": step, **more}}).ok()
 
     def change(self, **options: Any) -> Result:
         """Run it and prove that check mode foretold it, and that a second run finds nothing to do."""

@@ -7,7 +7,6 @@ A key is made by openssl, for the standard library makes none; only its public h
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -21,10 +20,10 @@ from .._converge.errors import SlipwayError
 from .._whole_file import closed_at, replace
 from . import flags as flag
 from .process import Process, run, running, search_path
-from .tls_spec import CA, CERT, KEY, MODES
-from .unread import unread, used
+from .tls_owned import begin, note
+from .tls_spec import CA, CERT, KEY, MODES, NEW_KEY, TRIED
+from .unread import document_at, unread, used
 
-NEW_KEY, TRIED = ".key.pem.new", ".cert.pem.tried"
 LARGEST = 1 << 20  # bytes
 SECONDS = 30.0
 PASSING = ("temporary", "deprecated", "tentative", "dadfailed")  # addresses that nobody should count on
@@ -62,6 +61,7 @@ def make_key(folder: str) -> str:
     if done.returncode:
         raise SlipwayError(f"openssl makes no key: {_last(done.stderr)}")
     os.makedirs(folder, mode=0o755, exist_ok=True)
+    begin(folder)
     path = os.path.join(folder, NEW_KEY)
     replace(path, done.stdout, MODES[KEY])
     public, problem = _public(program, path)
@@ -86,6 +86,8 @@ def place(folder: str, files: Mapping[str, str], new_key: bool) -> None:
             raise SlipwayError(
                 f"the new certificate and {key} do not go together: {trouble}; nothing was changed, run again"
             )
+    # Before the first is there, so that those of a run that was killed are known as well.
+    note(folder, files[CERT].encode() if CERT in files else None)
     if new_key:
         os.replace(key, os.path.join(folder, KEY))
     for name in (CERT, CA):
@@ -174,11 +176,7 @@ def _said(command: list[str]) -> str:
 
 def _stale(process: Process, folder: str) -> bool:
     """Whether a daemon that uses files of this folder has yet to read one of them."""
-    document: Any = {}
-    file = flag.value_of(process.flags, "config-file", flag.CONFIG_FILE)
-    with suppress(OSError, ValueError), open(file, "rb") as stream:
-        document = json.load(stream)
-    document = document if isinstance(document, dict) else {}
+    document = document_at(flag.value_of(process.flags, "config-file", flag.CONFIG_FILE))
     paths = used(process, document)
     return any(
         os.path.dirname(os.path.realpath(paths[name])) == os.path.realpath(folder) for name in unread(process, document)

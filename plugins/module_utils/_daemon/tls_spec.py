@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 from .._converge.option import Option
-from .._converge.task import GUARD
+from .._converge.task import GUARD, STATE
 
 DIRECTORY = "/etc/docker/tls"
 CA, CERT, KEY = "ca.pem", "cert.pem", "key.pem"
 MODES = {CA: 0o444, CERT: 0o444, KEY: 0o400}  # of an engine's files and of a client's
+# Beside an engine's: which certificates were put there, and what a run that was killed may leave.
+NOTE, NEW_KEY, TRIED = ".managed", ".key.pem.new", ".cert.pem.tried"
 OPTIONS = (
-    Option("authority", "path", required=True),
+    STATE,
+    Option("authority", "path"),
     Option("names", "list", elements="str"),
     Option("addresses", "bool", default=True),
     Option("clients", "list", elements="str"),
@@ -23,5 +26,6 @@ OPTIONS = (
     Option("authority_days", "int", default=1825),
     *GUARD,
 )
-# What the controller tells the host, beside ``path``: {"step": "look"}, {"step": "key"}, {"step": "place", "files": {...}}.
+# What the controller tells the host, beside ``path``: {"step": "look"}, {"step": "key"}, {"step": "place", "files": {...}}, and where they are to go
+# {"step": "owned", "replace": false}, {"step": "remove", "files": [...]}.
 WORK = Option("_work", "dict")

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from . import flags as flag
@@ -13,6 +15,14 @@ from .process import Process
 
 CERTIFICATES = ("tlscacert", "tlscert", "tlskey")
 CLOSE = 0.05  # seconds by which the clocks of a file and of a process may differ
+
+
+def document_at(path: str) -> dict[str, Any]:
+    """What a daemon's file says; nothing where it cannot be read, for that is said by others."""
+    with suppress(OSError, ValueError), open(path, "rb") as stream:
+        found = json.load(stream)
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 def used(process: Process, document: Mapping[str, Any]) -> dict[str, str]:

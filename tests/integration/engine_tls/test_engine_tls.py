@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from harness.certificates import CLIENT, SERVER, Authority
 from harness.engine import IMAGE
 from harness.fixtures import failing_plainly
-from harness.namespaces import environment
+from harness.namespaces import environment, wait_for
 from harness.run import playbook
 from harness.task import STAYS
 from harness.tls import NAME, PORT, ListeningEngine, Tls, tls_engine
@@ -187,6 +188,60 @@ def test_another_authority_is_refused_with_its_name(tls: Tls, tmp_path: Path) ->
     tls.change(replace=True)
 
 
+def test_what_a_daemon_uses_is_not_removed_and_all_else_is(tmp_path: Path) -> None:
+    with failing_plainly(), tls_engine(tmp_path, kind=ListeningEngine) as tls:
+        engine = tls.engine
+        keys = {**tls.change()["daemon_config"], "hosts": [engine.url, f"tcp://0.0.0.0:{PORT}"]}
+
+        def daemon_config(**config: object) -> None:
+            said = {"path": str(tls.config), "config": config, "timeout": 30}
+            assert tls.runner.module("daemon_config", said).ok()["applied"] == "restart"
+
+        def refused(place: str) -> None:
+            before = tls.tree()
+            result = tls(state="absent")
+            assert result.failed and result.msg.startswith(place) and "take these out first" in result.msg
+            assert f"tlskey: {tls.path / 'key.pem'}" in result.msg and tls.tree() == before
+            foretold = tls(state="absent", check=True).ok()
+            assert foretold.changed and foretold["warned"][0].startswith(place) and tls.tree() == before
+
+        daemon_config(**keys)
+        assert tls.call() == engine.api("GET", "/version")["Version"]
+        refused(f"{tls.config}: tlscacert: {tls.path / 'ca.pem'}, ")
+
+        daemon_config(hosts=[engine.url])
+        assert tls.call().startswith("failed")
+        with other_daemon(tls, *(f"--{key}={keys[key]}" for key in ("tlscacert", "tlscert", "tlskey"))):
+            refused("the command line of process ")
+
+        (tls.path / "theirs.pem").write_text("")
+        authority = {path: content for path, content in tls.tree().items() if path.startswith(str(tls.authority))}
+        done = tls.change(state="absent", authority=None)
+        assert done["plan"] == ["- server/engine   requested"] and done["warned"] == []
+        assert [path.name for path in tls.path.iterdir()] == ["theirs.pem"]
+        assert authority.items() <= tls.tree().items()
+        daemon_config(hosts=[engine.url], icc=False)
+        assert engine.answers(), "it starts without them"
+
+
+@contextmanager
+def other_daemon(tls: Tls, *flags: str) -> Iterator[None]:
+    """A daemon beside that of the tests, with these flags and no file."""
+    place = tls.engine.directory / "other"
+    own = [f"--data-root={place}/data", f"--exec-root={place}/run", f"--pidfile={place}/pid", "--bridge=none", "--iptables=false"]  # fmt: skip
+    command = ["dockerd", f"--config-file={place}.json", f"--host=unix://{place}.sock", *own, *flags]
+    Path(f"{place}.json").write_text("{}")
+    process = subprocess.Popen(
+        tls.engine.enter(*command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
+    )
+    try:
+        wait_for(lambda: (place / "pid").exists(), 30, "the other dockerd")
+        yield
+    finally:
+        tls.engine.in_namespaces("kill", "-TERM", (place / "pid").read_text().strip())
+        process.wait(30)
+
+
 def test_a_key_is_made_by_openssl_where_it_stays(tls: Tls) -> None:
     text = tls.engine.in_namespaces("openssl", "pkey", "-in", str(tls.path / "key.pem"), "-noout", "-text")
     assert "prime256v1" in text
@@ -234,3 +289,28 @@ def test_a_playbook_has_the_authority_beside_it(tmp_path: Path) -> None:
     (tmp_path / "tls" / "ca.pem").unlink()
     broken = playbook(PLAY, directory=tmp_path)
     assert broken.rc and "ca.pem: is not there, so nobody knows whose key" in broken.output
+
+
+GONE = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: None
+      slipway.docker.engine_tls:
+        state: absent
+        path: "{{ playbook_dir }}/host"
+"""
+
+
+def test_a_playbook_takes_them_away_without_the_authority(tmp_path: Path) -> None:
+    assert playbook(PLAY, directory=tmp_path).rc == 0
+    authority = sorted((tmp_path / "tls").rglob("*"))
+    foretold = playbook(GONE, "--check", "--diff", directory=tmp_path)
+    assert foretold.rc == 0 and (tmp_path / "host" / "key.pem").exists()
+    assert f"-{tmp_path}/host/key.pem: mode 0400" in foretold.output
+    done = playbook(GONE, directory=tmp_path)
+    assert done.rc == 0, done.output
+    assert done.result("None")["plan"] == foretold.result("None")["plan"] == ["- server/localhost   requested"]
+    assert not (tmp_path / "host").exists() and sorted((tmp_path / "tls").rglob("*")) == authority
+    again = playbook(GONE, directory=tmp_path)
+    assert again.rc == 0 and not again.result("None").changed

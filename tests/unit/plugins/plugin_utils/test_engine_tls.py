@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import ipaddress
+import json
 import os
 import re
 import shutil
@@ -25,7 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from ansible_collections.slipway.docker.plugins.module_utils._converge.errors import SlipwayError, SpecError
-from ansible_collections.slipway.docker.plugins.module_utils._daemon import tls_host
+from ansible_collections.slipway.docker.plugins.module_utils._daemon import flags, tls_host, tls_owned
 from ansible_collections.slipway.docker.plugins.plugin_utils import authority as crypto
 from ansible_collections.slipway.docker.plugins.plugin_utils import certificate, engine_tls, engine_tls_run
 from ansible_collections.slipway.docker.plugins.plugin_utils.authority_store import Store
@@ -59,8 +61,14 @@ class Ends:
         self.steps.append(step)
         if step == "look":
             return {"seen": self.look()}
+        if step == "owned":
+            return {"seen": tls_owned.look(str(self.path), more["replace"])}
+        if step == "remove":
+            tls_owned.remove(str(self.path), more["files"])
+            return {}
         if step == "key":
             self.path.mkdir(exist_ok=True)
+            tls_owned.begin(str(self.path))
             (self.path / tls_host.NEW_KEY).write_text(crypto.new_key())
             return {"public": crypto.public_of((self.path / tls_host.NEW_KEY).read_text())}
         tls_host.place(str(self.path), more["files"], more["new_key"])
@@ -101,7 +109,10 @@ class Ends:
     def settled(self, **options: Any) -> None:
         before = self.tree()
         self.steps.clear()
-        assert self(**options)["plan"] == [] and self.steps == ["look"]
+        done = self(**options)
+        assert (
+            done["plan"] == [] and not done["changed"] and len(self.steps) == 1 and self.steps[0] in ("look", "owned")
+        )
         assert self.tree() == before
 
     def refused(self, **options: Any) -> list[str]:
@@ -168,7 +179,7 @@ def test_from_nothing(ends: Ends) -> None:
     assert modes == {
         "authority/ca.pem": 0o444, "authority/ca-key.pem": 0o400, "authority/clients": 0o700, "authority/clients/admin": 0o700,
         "authority/clients/admin/ca.pem": 0o444, "authority/clients/admin/cert.pem": 0o444, "authority/clients/admin/key.pem": 0o400,
-        "host/ca.pem": 0o444, "host/cert.pem": 0o444, "host/key.pem": 0o400,
+        "host/.managed": 0o444, "host/ca.pem": 0o444, "host/cert.pem": 0o444, "host/key.pem": 0o400,
     }  # fmt: skip
     assert stat.S_IMODE(ends.authority.stat().st_mode) == 0o700
 
@@ -224,7 +235,9 @@ def test_check_mode_warns_and_then_fails(made: Ends) -> None:
 def test_an_authority_that_ends_is_said_and_not_renewed(ends: Ends) -> None:
     made = ends
     made(clients=[])
-    made.now += 1300 * DAY
+    made.now -= 2 * DAY
+    assert "ca.pem: is not valid before" in made.refused()[0]
+    made.now += 1302 * DAY
     assert "rotate it" in made()["warned"][0]
     made.now += 520 * DAY
     made(clients=[])
@@ -403,6 +416,128 @@ def test_a_daemon_that_has_not_read_them_is_to_be_restarted(made: Ends) -> None:
     made.stale = True
     found = made()
     assert found["restart"] and not found["changed"]
+
+
+# -- removal -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a daemon would be told when it starts; none runs."""
+    monkeypatch.setattr(flags, "CONFIG_FILE", str(tmp_path / "daemon.json"))
+    monkeypatch.setattr(tls_owned, "running", list)
+    return tmp_path / "daemon.json"
+
+
+def test_what_is_ours_goes_and_the_authority_stays(made: Ends, config: Path) -> None:
+    kept = {path: content for path, content in made.tree().items() if path.startswith(str(made.authority))}
+    done = made.change(state="absent", authority=None, clients=None)
+    assert done["plan"] == ["- server/web1   requested"] and not done["restart"] and done["warned"] == []
+    assert done["steps"] == [f"remove .managed, ca.pem, cert.pem, key.pem from {made.path}"]
+    (shown,) = done["diff"]
+    assert f"{made.path}/key.pem: mode 0400\n" in shown["before"] and shown["after"] == ""
+    assert done["daemon_config"]["tlskey"] == str(made.path / "key.pem") and done["resources"] == {}
+    assert made.tree() == kept and not made.path.exists()
+    assert made.change()["plan"] == ["+ server/web1   missing"]
+
+
+def test_files_of_others_stay_and_their_directory_with_them(made: Ends, config: Path) -> None:
+    (made.path / "notes.txt").write_text("mine")
+    made.change(state="absent")
+    assert [path.name for path in made.path.iterdir()] == ["notes.txt"]
+
+
+def test_a_pair_that_somebody_else_has_put_there_stays_unless_that_is_said(made: Ends, config: Path) -> None:
+    theirs = crypto.new_authority(crypto.new_key(), made.now, 9)
+    made.write("cert.pem", theirs)
+    done = made.change(state="absent")
+    assert done["steps"] == [f"remove .managed from {made.path}"]
+    assert done["warned"] == [
+        f"{made.path}: ca.pem, cert.pem, key.pem are not what engine_tls has put there, so they stay; replace: true removes them"
+    ]
+    assert sorted(path.name for path in made.path.iterdir()) == ["ca.pem", "cert.pem", "key.pem"]
+    assert (made.path / "cert.pem").read_text() == theirs
+    made.change(state="absent", replace=True)
+    assert not made.path.exists()
+
+
+USES = ["tlscacert", "tlscert", "tlskey"]
+
+
+@pytest.mark.parametrize("key", USES)
+def test_what_a_daemon_would_start_with_stays(made: Ends, config: Path, tmp_path: Path, key: str) -> None:
+    (tmp_path / "link").symlink_to(made.path)
+    path = tmp_path / "link" / Path(made()["daemon_config"][key]).name
+    config.write_text(json.dumps({key: str(path)}))
+    before = made.tree()
+    with pytest.raises(SpecError) as error:
+        made(state="absent")
+    (mistake,) = error.value.mistakes
+    assert mistake.startswith(f"{config}: {key}: {path}: ") and "daemon_config" in mistake
+    with pytest.raises(SlipwayError, match="is used; nothing was removed"):
+        made.remote("remove", files=["key.pem", path.name])
+    assert made.tree() == before
+    foretold = made(state="absent", check=True)
+    assert foretold["changed"] and foretold["warned"][0].startswith(
+        f"{config}: {key}: {path}: this has to be taken out"
+    )
+    config.write_text("{}")
+    assert made.change(state="absent")["plan"] == foretold["plan"]
+
+
+def test_nothing_there_nothing_to_do(ends: Ends, config: Path) -> None:
+    ends.settled(state="absent")
+    ends.path.mkdir()
+    ends.settled(state="absent")
+    assert ends.path.is_dir(), "it was not ours"
+
+
+def test_what_a_run_that_was_killed_has_left_goes_too(ends: Ends, config: Path) -> None:
+    """Killed after it had made a key, and while it brought the first certificate into force."""
+    ends.remote("key")
+    (ends.path / ".cert.pem.slipway-new").write_text("half")
+    assert len(ends.change(state="absent")["plan"]) == 1 and not ends.path.exists()
+    ends.remote("key")
+    tls_owned.note(str(ends.path), b"not there yet")
+    (ends.path / tls_host.NEW_KEY).rename(ends.path / "key.pem")
+    ends.change(state="absent")
+    assert not ends.path.exists()
+
+
+@pytest.mark.parametrize("left", [["cert.pem", "ca.pem", ".managed"], ["ca.pem", ".managed"], [".managed"]])
+def test_a_removal_that_was_killed_goes_on(made: Ends, config: Path, left: list[str]) -> None:
+    for path in made.path.iterdir():
+        if path.name not in left:
+            path.unlink()
+    made.change(state="absent")
+    assert not made.path.exists()
+
+
+def test_the_last_certificate_is_known_and_the_one_before_while_that_is_there(made: Ends) -> None:
+    def known() -> list[str]:
+        return json.loads((made.path / ".managed").read_text())
+
+    def there() -> str:
+        return hashlib.sha256((made.path / "cert.pem").read_bytes()).hexdigest()
+
+    for _ in range(3):
+        before, made.now = there(), made.now + 61 * DAY
+        made()
+        assert known() == [there(), before]
+    for number in range(3):  # runs that were killed before the certificate was there
+        tls_owned.note(str(made.path), b"%d" % number)
+        assert len(known()) == 2 and known()[1] == there()
+    tls_owned.note(str(made.path))
+    assert known() == [there()]
+
+
+def test_what_absent_does_not_go_with_is_said(ends: Ends) -> None:
+    with pytest.raises(SpecError) as error:
+        ends(state="absent", rotate="trust", path="tls")
+    assert [line.partition(":")[0] for line in error.value.mistakes] == ["path", "rotate"]
+    for authority in (None, ""):
+        with pytest.raises(SpecError, match="authority: is missing"):
+            ends(authority=authority)
 
 
 # -- names ---------------------------------------------------------------------------------------------------------
