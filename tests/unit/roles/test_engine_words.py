@@ -16,6 +16,7 @@ from conftest import INSTALLED
 
 ROLE = INSTALLED / "roles" / "engine"
 OLD, NEW = "20.10.24+dfsg1-1+b6", "26.1.5+dfsg1-9+b1"
+NOTE = "/etc/docker/tls/.managed"
 CERTIFICATE, KEY = "-----BEGIN CERTIFICATE-----\nMA==\n", "-----BEGIN PRIVATE KEY-----\nMA==\n"
 
 
@@ -174,6 +175,27 @@ CASES = {
         "[__engine_move_from, __engine_move_to, __engine_move_switched]",
         ["/srv/docker", "/mnt/docker", False],
     ),
+    **{
+        f"certificates that are left over: {why}": (
+            {"__engine_binary": {"stdout_lines": ["/usr/sbin/dockerd", "systemd", *there]}, **said},
+            "__engine_tls_left",
+            left,
+        )
+        for why, there, said, left in (
+            ("none", [], {}, False),
+            ("not ours", ["/etc/docker/tls/cert.pem"], {}, False),
+            ("listening has ended", [NOTE], {}, True),
+            ("it listens", [NOTE], {"engine_tls": {"authority": "tls"}}, False),
+            ("used as the user says", [NOTE], {"engine_daemon_config": {"tlskey": "/etc/docker/tls/key.pem"}}, False),
+            (
+                "not those",
+                [NOTE],
+                {"engine_daemon_config": {"tlskey": "/etc/docker/tls2/key.pem", "debug": True}},
+                True,
+            ),
+            ("the engine goes", [NOTE], {"engine_state": "absent", "engine_tls": {"authority": "tls"}}, True),
+        )
+    },
     "a move that was interrupted goes on from where it was": (
         {
             "__engine_move_read": {"stdout_lines": ["ZnJvbSAvb2xkCnRvIC9uZXcK", "eyJkYXRhLXJvb3QiOiAiL25ldyJ9"]},
