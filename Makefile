@@ -82,6 +82,10 @@ bench: $(VENV)/.test $(INSTALLED) | packages ## how long it takes, beside commun
 bench-machines: $(VENV)/.test $(VENV)/.libvirt $(INSTALLED) | packages ## how long machines take, beside plain virsh start (ten minutes, emulated)
 	$(BIN)/python tests/benchmarks/machines.py $(ARGS)
 
+.PHONY: bench-engine-start
+bench-engine-start: $(VENV)/.test $(VENV)/.libvirt | packages ## how soon the small Linux's engine listens, beside a full Debian's (ten minutes, emulated)
+	$(BIN)/python tests/benchmarks/engine_start.py $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.test $(INSTALLED) ## ruff, ansible-lint, yamllint, changelog
 	$(BIN)/ruff check .

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from hashlib import sha256
@@ -21,43 +20,15 @@ from harness.certificates import SERVER, Authority
 from harness.guest import BUILD
 from harness.machines import Machines
 from harness.namespaces import run, wait_for
+from harness.small_linux import CACHE, build
 
-ROOT = Path(__file__).parents[3]
-BUILDER = ROOT / "roles" / "small_linux" / "files"
-CACHE = Path(os.environ.get("SLIPWAY_CACHE") or Path.home() / ".cache" / "slipway") / "small-linux"
 NETWORK = {"name": "lab", "address": "192.168.91.1/24", "dhcp": {"start": "192.168.91.50", "end": "192.168.91.99"}}
 ADDRESS = "192.168.91.10"
 # What spares an emulated processor work that nobody needs in a test.
 EMULATED = (BUILD.parent / "emulated").read_text().strip()
-MIRROR = os.environ.get("SLIPWAY_DEBIAN_MIRROR") or "http://deb.debian.org/debian"
 FOREIGN = b"somebody's data, of no form that is known" * 50
 MIB = 1 << 20
 PATIENCE = 240
-
-
-def build(directory: Path, *options: str) -> dict[str, Any]:
-    """Run the builder as the role does."""
-    line = [
-        sys.executable,
-        "-m",
-        "builder",
-        str(directory),
-        "--cache",
-        str(CACHE / "packages"),
-        "--mirror",
-        MIRROR,
-        *options,
-    ]
-    done = subprocess.run(
-        line,
-        cwd=BUILDER,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"},
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")
