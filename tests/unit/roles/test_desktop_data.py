@@ -44,6 +44,7 @@ def test_the_service_runs_the_program_for_as_long_as_the_session() -> None:
     place = "/home/ana/.local/share/slipway/desktop/desktop"
     assert unit["Service"]["ExecStart"] == f"/usr/bin/env python3 {place}/slipway_desktop run {place}/config.json"
     assert unit["Service"]["Restart"] == "always"
+    assert unit["Service"]["KillMode"] == "process", "a machine that it has started is one of its processes"
     assert unit["Install"]["WantedBy"] == "default.target"
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 if not __package__:  # run as `python3 DIRECTORY`
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from slipway_desktop import place
+from slipway_desktop import machine, place
 from slipway_desktop.config import Config, ConfigWrong, read
 from slipway_desktop.forward import Forwarder
 
@@ -87,6 +87,7 @@ async def _until_asked(config: Config, say: place.Say) -> None:
         await running
     except asyncio.CancelledError:
         say("asked to end")
+        await machine.leave(config.uri, config.domain, say)
 
 
 def start(config: Config, options: argparse.Namespace) -> int:
