@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
 ROOT = Path(__file__).parents[3]
 ROLE = ROOT / "roles" / "machine"
@@ -29,3 +32,17 @@ def test_the_tests_bring_what_the_role_asks_for() -> None:
     known = load("vars/Debian.yml")
     brought = (ROOT / "requirements" / "debian.txt").read_text().splitlines()
     assert set(known["__machine_common_packages"]) | {"qemu-system-x86"} <= set(brought)
+
+
+@pytest.mark.parametrize(
+    ("release", "package"), [("bookworm", False), ("jammy", False), ("trixie", True), ("noble", True)]
+)
+def test_what_shares_folders_is_a_package_of_its_own_in_newer_releases(release: str, package: bool) -> None:
+    facts = {"distribution_release": release, "architecture": "x86_64"}
+    known = {
+        name: trust_as_template(value) if isinstance(value, str) else value
+        for name, value in load("vars/Debian.yml").items()
+    }
+    wanted = Templar(DataLoader(), variables={**known, "ansible_facts": facts}).template(known["__machine_packages"])
+    assert ("virtiofsd" in wanted) is package
+    assert "qemu-system-x86" in wanted
