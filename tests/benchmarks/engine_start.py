@@ -24,7 +24,7 @@ sys.path.insert(0, str(TESTS))
 from harness.guest import BUILD, Guest, Image, image_in  # noqa: E402
 from harness.hypervisor import Hypervisor, private_hypervisor  # noqa: E402
 from harness.namespaces import run, wait_for  # noqa: E402
-from harness.small_linux import CACHE, build  # noqa: E402
+from harness.small_linux import CACHE, small_linux_in  # noqa: E402
 
 MEMORY, ROUNDS, PATIENCE = 768, 3, 300
 MOST = 0.5  # of the full system's time; what is promised
@@ -48,15 +48,10 @@ sync
 
 def small(hypervisor: Hypervisor) -> tuple[Guest, int]:
     """The small Linux, its data on a disk that it has made its own; and the bytes it comes in."""
-    build(CACHE / "image")
-    place = hypervisor.directory / "guests" / "small-linux"
-    run(["mkdir", "-p", str(place)])
-    for name in ("vmlinuz", "initrd"):
-        run(["cp", "--reflink=auto", str(CACHE / "image" / name), str(place / name)])
+    found, place = small_linux_in(hypervisor)
     size = sum((place / name).stat().st_size for name in ("vmlinuz", "initrd"))
     run(["qemu-img", "create", "-q", "-f", "qcow2", str(place / "disk.qcow2"), "2G"])
-    told = (CACHE / "image" / "cmdline").read_text().strip()
-    (place / "cmdline").write_text(f"{told} {EMULATED} slipway.data=root")
+    (place / "cmdline").write_text(f"{found['boot']['cmdline']} {EMULATED} slipway.data=root")
     guest = Guest(hypervisor, "small", Image("small-linux", place))
     guest.define(MEMORY)
     started(guest)
@@ -85,15 +80,11 @@ def full(hypervisor: Hypervisor) -> tuple[Guest, int]:
 
 def started(guest: Guest) -> float:
     """Start it; return the seconds from its kernel's start until its engine listens."""
-    said = len(heard(guest))
-    if guest.hypervisor.virsh("domstate", guest.name).strip() != "running":
-        said = 0  # its console begins anew
-        guest.hypervisor.virsh("start", guest.name)
-    return float(wait_for(lambda: heard(guest)[said:], PATIENCE, f"the engine of {guest.name}: {guest.console()}")[0])
-
-
-def heard(guest: Guest) -> list[str]:
-    return SAYS.findall(guest.serial.read_text(errors="replace")) if guest.serial.exists() else []
+    guest.hypervisor.virsh("start", guest.name)  # its console begins anew
+    said = wait_for(
+        lambda: SAYS.search(guest.serial.read_text(errors="replace")), PATIENCE, f"the engine of {guest.name}"
+    )
+    return float(said[1])
 
 
 def stopped(guest: Guest) -> int:

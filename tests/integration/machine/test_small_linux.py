@@ -20,7 +20,7 @@ from harness.certificates import SERVER, Authority
 from harness.guest import BUILD
 from harness.machines import Machines
 from harness.namespaces import run, wait_for
-from harness.small_linux import CACHE, build
+from harness.small_linux import build, small_linux_in
 
 NETWORK = {"name": "lab", "address": "192.168.91.1/24", "dhcp": {"start": "192.168.91.50", "end": "192.168.91.99"}}
 ADDRESS = "192.168.91.10"
@@ -34,12 +34,7 @@ PATIENCE = 240
 @pytest.fixture(scope="module")
 def image(machines_of_module: Machines) -> dict[str, Any]:
     """The image, made once for its recipe, where the hypervisor may read it."""
-    found = build(CACHE / "image")
-    place = machines_of_module.hypervisor.directory / "guests" / "small-linux"
-    run(["mkdir", "-p", str(place)])
-    for name, part in (("vmlinuz", "kernel"), ("initrd", "initrd")):
-        run(["cp", "--reflink=auto", str(CACHE / "image" / name), str(place / name)])
-        found["boot"][part]["source"] = str(place / name)
+    found, _place = small_linux_in(machines_of_module.hypervisor)
     return found
 
 

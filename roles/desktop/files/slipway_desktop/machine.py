@@ -68,42 +68,37 @@ async def _shut_down(uri: str, domain: str) -> bool:
 async def _session_ends() -> bool:
     """Whether the systemd of this user is about to end, and not just this program."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            "systemctl",
-            "--user",
-            "is-system-running",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        out, _said = await within(ASKED, process.communicate())
+        _code, out, _said = await _run(ASKED, "systemctl", "--user", "is-system-running")
     except (asyncio.TimeoutError, OSError):  # there is none, or it does not answer
         return False
-    return out.strip() == b"stopping"
+    return out == "stopping"
 
 
 async def _virsh(uri: str, *words: str) -> str:
     try:
-        process = await asyncio.create_subprocess_exec(
-            "virsh",
-            "-c",
-            uri,
-            *words,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "LC_ALL": "C"},
-        )
+        code, out, said = await _run(PATIENCE, "virsh", "-c", uri, *words)
     except FileNotFoundError:
         raise VirshFailed("there is no program virsh; install libvirt-clients") from None
-    try:
-        out, said = await within(PATIENCE, process.communicate())
     except asyncio.TimeoutError:
         raise VirshFailed(f"virsh {words[0]} does not end within {PATIENCE} s") from None
+    if code:
+        raise VirshFailed(" ".join(said.split())[:300] or f"virsh {words[0]} failed")
+    return out
+
+
+async def _run(seconds: float, *command: str) -> tuple[int | None, str, str]:
+    """Run a command, which is killed when it has not ended by then; return its exit status, its answer and what it complained of."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    try:
+        out, said = await within(seconds, process.communicate())
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
-    if process.returncode:
-        raise VirshFailed(" ".join(said.decode(errors="replace").split())[:300] or f"virsh {words[0]} failed")
-    return out.decode(errors="replace").strip()
+    return process.returncode, out.decode(errors="replace").strip(), said.decode(errors="replace")
