@@ -29,7 +29,7 @@ ONE_BY_ONE = (
 )
 EMULATES = {"session_hypervisor", "user_machines"}  # fixtures
 # Galaxy's importer gives ansible-lint three minutes, so it comes before the first guest.
-EARLY = ("tests/unit/", "tests/galaxy/", "tests/molecule/", "tests/quickstart/")
+EARLY = ("tests/unit/", "tests/galaxy/", "tests/molecule/", "tests/quickstart/", "tests/integration/playbook/")
 
 
 @cache

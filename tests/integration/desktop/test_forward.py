@@ -140,6 +140,16 @@ class Workstation(Namespaces):
     def processes(self, word: str) -> list[int]:
         return processes_in(self, word)
 
+    def connection(self) -> int:
+        """The ssh that holds the connection; others, each of which asks it for one port, soon end."""
+
+        def alone() -> list[int]:
+            found = self.processes("ssh")
+            return found if len(found) == 1 else []
+
+        (pid,) = wait_for(alone, SEEN, "one ssh")
+        return pid
+
     @contextmanager
     def program_runs(self) -> Iterator[None]:
         """Run it in the foreground, as systemd would."""
@@ -313,7 +323,8 @@ def test_a_port_comes_and_goes_with_its_container(here: Workstation, engine: Eng
     began = time.monotonic()
     wait_for(lambda: "root" in here.reaches("127.0.0.1:8080"), SEEN, "the port")
     print(f"the port is there {time.monotonic() - began:.2f} s after its container")
-    assert here.status()["forwards"] == [{"here": "127.0.0.1:8080", "there": "127.0.0.1:8080", "container": "web"}]
+    forward = {"here": "127.0.0.1:8080", "there": "127.0.0.1:8080", "container": "web"}
+    wait_for(lambda: here.status()["forwards"] == [forward], SEEN, "the port in the status")
     assert here.reaches(f"{HERE}:8080") == "", "only this workstation was asked for"
     here.docker("rm", "--force", "web")
     began = time.monotonic()
@@ -364,7 +375,8 @@ def test_a_port_that_is_taken(here: Workstation, engine: Engine) -> None:
         taker.wait()
     web(engine, "second", "--publish", "8083:80")  # a change is a reason to try again
     wait_for(lambda: "root" in here.reaches("127.0.0.1:8080"), SEEN, "the port that is free now")
-    assert here.problems() == "" and here.said("is taken") == 2, "once, and that it is over"
+    wait_for(lambda: here.problems() == "", SEEN, "no word of it")
+    assert here.said("is taken") == 2, "once, and that it is over"
 
 
 # -- losses ----------------------------------------------------------------------------------------------------
@@ -374,7 +386,7 @@ def test_ssh_is_killed_twenty_times(here: Workstation, engine: Engine) -> None:
     web(engine, "web", "--publish", "8080:80")
     took = []
     for _ in range(20):
-        (pid,) = wait_for(lambda: here.processes("ssh") if len(here.processes("ssh")) == 1 else [], 2, "one ssh")
+        pid = here.connection()
         os.kill(pid, signal.SIGKILL)
         took.append(back(here, pid))
     print(f"back after {statistics.median(took):.2f} s, at most {max(took):.2f} s")
@@ -383,7 +395,7 @@ def test_ssh_is_killed_twenty_times(here: Workstation, engine: Engine) -> None:
 
 def test_a_connection_that_is_frozen_is_replaced(here: Workstation, guest: Guest) -> None:
     """The network says nothing of it; only whoever asks finds out."""
-    (old,) = here.processes("ssh")
+    old = here.connection()
     frozen = guest.connections()
     for pid in frozen:
         os.kill(pid, signal.SIGSTOP)
@@ -398,29 +410,29 @@ def test_a_connection_that_is_frozen_is_replaced(here: Workstation, guest: Guest
 
 
 def test_an_engine_that_hangs_costs_no_connection(here: Workstation, engine: Engine) -> None:
-    ssh = here.processes("ssh")
+    ssh = here.connection()
     engine.signal_daemon("STOP")
     try:
         wait_for(lambda: "does not answer in time" in here.problems(), 10, "the word")
     finally:
         engine.signal_daemon("CONT")
     wait_for(here.answers, BACK, "the engine")
-    assert here.processes("ssh") == ssh
+    assert here.connection() == ssh
 
 
 def test_an_engine_that_ends_is_awaited(here: Workstation, engine: Engine) -> None:
     web(engine, "web", "--publish", "8080:80")
-    ssh = here.processes("ssh")
+    ssh = here.connection()
     engine.stop_daemon()
     wait_for(lambda: "the engine does not run (yet)" in here.problems(), BACK, "the word")
     engine.start_daemon()
     wait_for(here.answers, BACK, "the engine")
     wait_for(lambda: here.reaches("127.0.0.1:8080") == "" and not here.status()["forwards"], 2, "the port to go")
-    assert here.processes("ssh") == ssh
+    assert here.connection() == ssh
 
 
 def test_a_guest_that_goes_and_comes_back(here: Workstation, guest: Guest) -> None:
-    (old,) = here.processes("ssh")
+    old = here.connection()
     guest.stop()
     wait_for(lambda: "is not reached" in here.problems(), BACK, "the word")
     time.sleep(2)  # several tries
@@ -430,7 +442,7 @@ def test_a_guest_that_goes_and_comes_back(here: Workstation, guest: Guest) -> No
 
 
 def test_a_socket_that_somebody_removes_comes_back(here: Workstation) -> None:
-    (old,) = here.processes("ssh")
+    old = here.connection()
     here.socket.unlink()
     back(here, old)
 
@@ -441,12 +453,12 @@ def test_a_socket_that_somebody_removes_comes_back(here: Workstation) -> None:
 def test_it_is_killed_and_started_again(place: Workstation, engine: Engine) -> None:
     web(engine, "web", "--publish", "8080:80")
     with place.program_runs():
-        (ssh,) = place.processes("ssh")
+        ssh = place.connection()
         for pid in place.processes("slipway_desktop"):
             os.kill(pid, signal.SIGKILL)
         assert place.running
         place.running.wait(5)
-        assert place.processes("ssh") == [ssh], "the orphan"
+        assert place.connection() == ssh, "the orphan"
     with place.program_runs():
         assert ssh not in place.processes("ssh")
         wait_for(lambda: "root" in place.reaches("127.0.0.1:8080"), SEEN, "the port")
@@ -462,8 +474,9 @@ def test_in_the_background(place: Workstation, engine: Engine, guest: Guest) -> 
     place.does(*place.program, "start", config)
     try:
         wait_for(lambda: "root" in place.reaches("[::1]:8080"), BACK, "the port")
+        wait_for(lambda: len(place.status()["forwards"]) == 2, SEEN, "the ports in the status")
         assert "already" in place.does(*place.program, "start", config), "one for each name"
-        assert len(place.processes("ssh")) == 1
+        assert place.connection()
         assert place.does(*place.program, "status", config).splitlines() == [
             f"lab: the engine answers at unix://{place.socket}",
             "  127.0.0.1:8080  web",
