@@ -27,6 +27,7 @@ ONE_BY_ONE = (
     "tests/integration/machine/",  # emulates
     "tests/integration/ssh/",  # /run/sshd
 )
+MACHINES = ("/hypervisor/create.yml", "/workstation/prepare.yml")  # what a Molecule scenario with machines names
 EMULATES = {"session_hypervisor", "user_machines"}  # fixtures
 # Galaxy's importer gives ansible-lint three minutes, so it comes before the first guest.
 EARLY = ("tests/unit/", "tests/galaxy/", "tests/molecule/", "tests/quickstart/", "tests/integration/playbook/")
@@ -34,10 +35,10 @@ EARLY = ("tests/unit/", "tests/galaxy/", "tests/molecule/", "tests/quickstart/",
 
 @cache
 def one_by_one(nodeid: str) -> bool:
-    """Say whether a test, or a part, has its turn in the one lane; a Molecule scenario when a hypervisor is made for it."""
+    """Say whether a test, or a part, has its turn in the one lane; a Molecule scenario when it has a machine."""
     if nodeid.startswith("tests/molecule/"):
-        scenario = MOLECULE / nodeid.partition("[")[2].rstrip("]") / "molecule.yml"
-        return "/hypervisor/create.yml" in scenario.read_text() if scenario.is_file() else True
+        said = [path.read_text() for path in (MOLECULE / nodeid.partition("[")[2].rstrip("]")).glob("*.yml")]
+        return not said or any(place in text for text in said for place in MACHINES)
     return nodeid.startswith(ONE_BY_ONE)
 
 
