@@ -23,6 +23,7 @@ KINDS = ("refused", "lost", "kill", "dropped", "killafter", "sick")
 FULL = float(os.environ.get("SLIPWAY_EXAM_SCALE", "0")) >= 1
 LAB = {"name": "lab", "address": "192.168.90.1/24", "dhcp": {"start": "192.168.90.50", "end": "192.168.90.99"}}
 AWAY = {"name": "web", "state": "absent", "shutdown_timeout": 0.1}
+START = {"change": {"state": "stopped"}, "hot": {"memory_max": "96m", "cpus": 1, "cpus_max": 2}}
 GONE = {"state": "absent", "destroy": {"disks": ["web/data", "web/more"]}}
 
 
@@ -68,9 +69,7 @@ class Case:
 
     def start(self) -> dict[str, Any]:
         """The task that leads to the beginning; none where it is nothing."""
-        return {"create": {}, "change": self.web(state="stopped"), "restart": self.web(), "destroy": self.web()}[
-            self.name
-        ]
+        return {} if self.name == "create" else self.web(**START.get(self.name, {}))
 
     def goal(self) -> dict[str, Any]:
         """The task that is broken."""
@@ -81,6 +80,10 @@ class Case:
         if self.name == "restart":
             return {**self.web(machine_type="pc", memory="96m"), "on_restart_required": "restart"}
         disks = [{"name": "data", "size": "2m"}, {"name": "more", "size": "1m"}]
+        if self.name == "hot":
+            cards = [{"network": "lab", "address": "192.168.90.10"}, {"network": "lab"}]
+            changed = {"cpus": 2, "labels": {"a": "b"}, "autostart": False, "disks": disks, "networks": cards}
+            return self.web(**{**START["hot"], **changed})
         cards = [{"network": "lab", "address": "192.168.90.11"}, {"network": "lab"}]
         return self.web(
             state="stopped", memory="96m", cpus=2, labels={"a": "b"}, autostart=False, disks=disks, networks=cards, size="16m"
@@ -131,7 +134,7 @@ class Case:
         self.figures["absent cleaned"] += 1
 
 
-@pytest.mark.parametrize("name", ["create", "change", "restart", "destroy"])
+@pytest.mark.parametrize("name", ["create", "change", "hot", "restart", "destroy"])
 def test_a_call_breaks(machines: Machines, figures: Counter, name: str) -> None:
     case = Case(machines, figures, name)
     case.begin()
@@ -164,3 +167,28 @@ def test_an_address_reserved_by_a_killed_run_in_a_network_of_others(
     if again:
         machines("machines", **spec).ok()
     case.end("a network of others")
+
+
+def test_a_disk_that_the_guest_does_not_let_go_of(machines: Machines, figures: Counter) -> None:
+    """It stays all of it; and what is left of a run that was killed meanwhile is said, and mended."""
+    case = Case(machines, figures, "hot")
+    case.begin()
+    without = case.web(**START["hot"], disks=[])
+
+    def has() -> list[bool]:
+        said = (machines.hypervisor.virsh("dumpxml", "web", *options) for options in ((), ("--inactive",)))
+        return ["disk-data" in text for text in said]
+
+    result = machines("machines", **without)
+    assert result.failed and "the guest has not let go of disk-data" in result.msg, result.msg
+    assert has() == [True, True]
+    with pytest.raises(Killed):
+        machines("machines", fault="2 killafter", **without)
+    assert machines.calls[-1] == "detach the device (detachDeviceFlags)"
+    assert has() == [True, False]
+    held = machines("machines", check=True, **without).ok()
+    assert held["plan"] == [] and "disks" in held["resources"]["machine/web"]["needs_restart"]
+    machines("machines", **case.start()).ok()
+    assert has() == [True, True]
+    assert machines("machines", check=True, **case.start()).ok()["plan"] == []
+    case.end("a disk that is held")
