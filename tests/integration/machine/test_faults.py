@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from harness.figures import show
+from harness.guest import Image
 from harness.machines import Machines
 from harness.promises import crashed
 from harness.run import Killed, Result
@@ -192,3 +193,27 @@ def test_a_disk_that_the_guest_does_not_let_go_of(machines: Machines, figures: C
     assert has() == [True, True]
     assert machines("machines", check=True, **case.start()).ok()["plan"] == []
     case.end("a disk that is held")
+
+
+def test_the_seed_goes_all_the_same(machines: Machines, figures: Counter, small_guest: Image) -> None:
+    """Each of the last calls of a first start breaks, its seed's ejection: it counts as not finished, and the next run ends it."""
+    case = Case(machines, figures, "create")
+    spec = case.web(**machines.small(small_guest), wait_for="ssh", timeout=90)
+    machines("machines", **spec).ok()
+    calls = machines.calls
+    assert [call.partition(" (")[0] for call in calls[-3:]] == [*2 * ["detach the device"], "remove the volume"]
+    for back, kind in ((3, "killafter"), (2, "kill"), (1, "refused")):
+        machines.clean()
+        try:
+            broken = machines("machines", fault=f"{len(calls) + 1 - back} {kind}", **spec)
+            assert "broken by the test" in broken.msg, broken.msg
+        except Killed:
+            assert kind.startswith("kill")
+        found = machines("machines", check=True, **spec).ok()
+        assert found["plan"] and found["resources"]["machine/web"]["first_start"] == "not finished"
+        machines("machines", **spec).ok()
+        assert machines("machines", check=True, **spec).ok()["plan"] == []
+        assert not [name for _pool, name, _size in machines.hypervisor.snapshot()["volumes"] if ".seed" in name]
+        for which in ((), ("--inactive",)):
+            assert "seed" not in machines.hypervisor.virsh("dumpxml", "web", *which)
+    case.end("with all of it")
