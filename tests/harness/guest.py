@@ -131,10 +131,10 @@ class Guest:
         """The last lines of its serial port."""
         return " | ".join(self.serial.read_text(errors="replace").splitlines()[-lines:]) if self.serial.exists() else ""
 
-    def ssh_command(self, *command: str) -> list[str]:
-        """Return the command line that runs ``command`` in the guest."""
+    def ssh_command(self, *command: str, more: Sequence[str] = ()) -> list[str]:
+        """Return the command line that runs ``command`` in the guest; ``more``: options of ssh."""
         host_key = " ".join((self.place / "host-key.pub").read_text().split()[:2])
-        return ssh_command(self.hypervisor, self.place / "client", host_key, self.address, *command)
+        return ssh_command(self.hypervisor, self.place / "client", host_key, self.address, *command, more=more)
 
     def ssh(self, *command: str, check: bool = True) -> str:
         """Run a command in the guest; return its output."""

@@ -25,6 +25,7 @@ LIVE = {
     "accel": "Type",
     "agent": "Agent",
     "folders": "Folders",
+    "disks": "Disks",
 }
 
 
@@ -105,8 +106,6 @@ def _needs_restart(raw: Mapping, addresses: Iterable[str], reserved: Iterable[st
     waiting = [option for option, key in LIVE.items() if live and live.get(key) != defined.get(key)]
     if defined.get("Cpu") == "host-model" and "cpu" in waiting:  # a running machine shows which model that is
         waiting.remove("cpu")
-    if live and live.get("Disks", {}).keys() != defined.get("Disks", {}).keys():  # one that the guest has not let go of
-        waiting.append("disks")
     replugged = bool(live) and live.get("Interfaces") != defined.get("Interfaces")
     if replugged or (addresses and not set(reserved) <= set(addresses)):
         waiting.append("networks")

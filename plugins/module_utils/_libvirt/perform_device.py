@@ -43,14 +43,12 @@ class Devices(Part):
     def attach_disk(self, action: Action) -> None:
         domain = self.domain(action)
         text = self.hypervisor.read(domain.XMLDesc, 0)
-        said = action.payload["disk"]
+        now, said = xml.document(text), action.payload["disk"]
         controller = xml.controller_xml(text, said["Bus"])
         if controller:
             self.change("attach the controller", domain.attachDeviceFlags, controller, self.both(domain))
-        device = xml.disk_xml(
-            action.payload["name"], said, xml.free_target(text, said["Bus"]), xml.document(text)["Type"]
-        )
-        there = xml.document(text)["Disks"].get(action.payload["name"])
+        device = xml.disk_xml(action.payload["name"], said, xml.free_target(text, said["Bus"]), now["Type"])
+        there = now["Disks"].get(action.payload["name"])
         same = there is not None and (there["Path"], there["Bus"]) == (said["Path"], said["Bus"])
         self._attach(domain, "disk", f"disk-{action.payload['name']}", device, same)
 
@@ -69,11 +67,10 @@ class Devices(Part):
         lib, flags = self.libvirt, 0
         if name not in xml.devices(self.hypervisor.definition(domain)):
             flags |= lib.VIR_DOMAIN_AFFECT_CONFIG
-        if domain.isActive():
-            if not same and not self._let_go(domain, name):
+        if domain.isActive() and not same:
+            if not self._let_go(domain, name):
                 raise EngineError(_held(name), 500)
-            if not same:
-                flags |= lib.VIR_DOMAIN_AFFECT_LIVE
+            flags |= lib.VIR_DOMAIN_AFFECT_LIVE
         if flags:
             self.change(f"attach the {what}", domain.attachDeviceFlags, device, flags)
 

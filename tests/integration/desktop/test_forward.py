@@ -147,7 +147,7 @@ class Workstation(Namespaces):
             found = self.processes("ssh")
             return found if len(found) == 1 else []
 
-        (pid,) = wait_for(alone, SEEN, "one ssh")
+        (pid,) = wait_for(alone, 2, "one ssh")
         return pid
 
     @contextmanager

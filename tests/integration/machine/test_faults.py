@@ -81,14 +81,16 @@ class Case:
         if self.name == "restart":
             return {**self.web(machine_type="pc", memory="96m"), "on_restart_required": "restart"}
         disks = [{"name": "data", "size": "2m"}, {"name": "more", "size": "1m"}]
+        changed = {"cpus": 2, "labels": {"a": "b"}, "autostart": False, "disks": disks}
         if self.name == "hot":
             cards = [{"network": "lab", "address": "192.168.90.10"}, {"network": "lab"}]
-            changed = {"cpus": 2, "labels": {"a": "b"}, "autostart": False, "disks": disks, "networks": cards}
-            return self.web(**{**START["hot"], **changed})
+            return self.web(**{**START["hot"], **changed}, networks=cards)
         cards = [{"network": "lab", "address": "192.168.90.11"}, {"network": "lab"}]
-        return self.web(
-            state="stopped", memory="96m", cpus=2, labels={"a": "b"}, autostart=False, disks=disks, networks=cards, size="16m"
-        )  # fmt: skip
+        return self.web(**changed, state="stopped", memory="96m", networks=cards, size="16m")
+
+    def definitions(self) -> list[str]:
+        """The machine as it runs, and as it counts from its next start on."""
+        return [self.machines.hypervisor.virsh("dumpxml", "web", *which) for which in ((), ("--inactive",))]
 
     def begin(self) -> None:
         """Go to the beginning."""
@@ -177,8 +179,7 @@ def test_a_disk_that_the_guest_does_not_let_go_of(machines: Machines, figures: C
     without = case.web(**START["hot"], disks=[])
 
     def has() -> list[bool]:
-        said = (machines.hypervisor.virsh("dumpxml", "web", *options) for options in ((), ("--inactive",)))
-        return ["disk-data" in text for text in said]
+        return ["disk-data" in text for text in case.definitions()]
 
     result = machines("machines", **without)
     assert result.failed and "the guest has not let go of disk-data" in result.msg, result.msg
@@ -214,6 +215,5 @@ def test_the_seed_goes_all_the_same(machines: Machines, figures: Counter, small_
         machines("machines", **spec).ok()
         assert machines("machines", check=True, **spec).ok()["plan"] == []
         assert not [name for _pool, name, _size in machines.hypervisor.snapshot()["volumes"] if ".seed" in name]
-        for which in ((), ("--inactive",)):
-            assert "seed" not in machines.hypervisor.virsh("dumpxml", "web", *which)
+        assert not any("seed" in text for text in case.definitions())
     case.end("with all of it")
