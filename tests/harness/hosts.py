@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ class Lab:
         up = [str(HOSTS / "up"), *specs]
         done = subprocess.run(up, env=self.environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            pytest.fail(done.stderr, pytrace=False)
+            pytest.fail(f"{shlex.join(up)} ended with {done.returncode}. {done.stderr}{done.stdout}", pytrace=False)
         yield
         subprocess.run([str(HOSTS / "down")], env=self.environment, check=False)
 
