@@ -45,12 +45,7 @@ class Lab:
 
     def inventory(self, *names: str) -> str:
         """These hosts, as an inventory in the form of INI."""
-        ssh = f"-o UserKnownHostsFile={self.state}/known_hosts -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
-        return "".join(
-            f"{name} ansible_user=root ansible_ssh_private_key_file={self.state}/key "
-            f"ansible_ssh_common_args='{ssh} -o ProxyCommand=\"{HOSTS}/door %h\"'\n"
-            for name in names
-        )
+        return "".join(f"{name} ansible_ssh_common_args='-F {self.state}/ssh_config'\n" for name in names)
 
     def playbook(self, *arguments: str, folder: Path, status: int, seconds: float, **environment: str) -> str:
         """Run ansible-playbook in a folder, which ends with this exit status; return what it printed."""
