@@ -1,7 +1,7 @@
 #!/bin/sh
-# exposed.sh - reads lines "KIND BITS GROUP PATH", and prints "KIND GROUP PATH" of each path that is there and has one of these bits, or belongs to
-# somebody else than root and this group. Beside those that are named it looks at the units that systemd starts the engine by, and at what lies in the
-# directory of registries' certificates, which it may be told.
+# exposed.sh FILE CERTIFICATE KEY DIRECTORY - reads lines "KIND BITS GROUP PATH", and prints "KIND GROUP PATH" of each path that is there and has one of
+# these bits, or belongs to somebody else than root and this group. Beside those that are named it looks at the units that systemd starts the engine by,
+# and at what lies in the directory of registries' certificates; the arguments before that are the bits of these three kinds.
 set -u
 look() {  # look KIND BITS GROUP PATH
   found=$(find -L "$4" -maxdepth 0 \( -perm "/$2" -o ! -user root -o ! -group "$3" \) 2>/dev/null)
@@ -10,12 +10,12 @@ look() {  # look KIND BITS GROUP PATH
 while read -r kind bits group path; do look "$kind" "$bits" "$group" "$path"; done
 for unit in docker.service docker.socket; do
   path=$(systemctl show --property FragmentPath --value "$unit" 2>/dev/null)
-  [ -z "$path" ] || look file 7133 root "$path"
+  [ -z "$path" ] || look file "$1" root "$path"
 done
-find "${1:-/etc/docker/certs.d}" -type f 2>/dev/null | while read -r path; do
+find "$4" -type f 2>/dev/null | while read -r path; do
   case $path in
-  *.key) look key 7377 root "$path" ;;
-  *) look certificate 7333 root "$path" ;;
+  *.key) look key "$3" root "$path" ;;
+  *) look certificate "$2" root "$path" ;;
   esac
 done
 exit 0

@@ -32,9 +32,10 @@ def exposed(kind: str, path: Path) -> str:
     return "\n".join(found for found in said if str(path) in found)
 
 
-def look(lines: str, *arguments: str) -> list[str]:
+def look(lines: str, directory: str = "/nowhere") -> list[str]:
     """What the script says, by lines."""
-    command = ["sh", str(ROLE / "files" / "exposed.sh"), *arguments]
+    bits = [KINDS[kind]["bits"] for kind in ("file", "certificate", "key")]
+    command = ["sh", str(ROLE / "files" / "exposed.sh"), *bits, directory]
     done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=30, check=True)
     return done.stdout.splitlines()
 
