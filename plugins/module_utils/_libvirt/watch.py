@@ -13,7 +13,7 @@ from .._converge.errors import EngineError, SlipwayError
 from . import address, names, ready, xml
 from .hypervisor import Hypervisor
 
-FIRST, LAST = 0.2, 2.0  # seconds between looks
+FIRST, LAST = 0.2, 1.0  # seconds between looks
 STATES = ("no state", "running", "blocked", "paused", "shutting down", "off", "crashed", "suspended")
 CONSOLE = 12  # lines of the console that are shown
 
