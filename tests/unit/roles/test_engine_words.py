@@ -113,6 +113,20 @@ CASES = {
             "~ engine/environment   the daemon has yet to take it",
         ],
     ),
+    "numbers and booleans are text": (
+        {
+            "engine_environment": {"DOCKER_MIN_API_VERSION": 1.24, "DOCKER_RAMDISK": True, "GOGC": 100, "TEXT": "True"},
+            "__engine_environment_before": {
+                "stdout": "DOCKER_MIN_API_VERSION='1.24'\nDOCKER_RAMDISK='false'\nGOGC='100'\nTEXT='True'\n",
+                "stdout_lines": [],
+            },
+        },
+        "[__engine_environment_plan, __engine_environment_text]",
+        [
+            ["~ engine/environment   DOCKER_RAMDISK: true"],
+            "DOCKER_MIN_API_VERSION='1.24'\nDOCKER_RAMDISK='true'\nGOGC='100'\nTEXT='True'\n",
+        ],
+    ),
     "variables that cannot be": (
         {"engine_environment": {"bad-name": "it's", "NO_PROXY": "x"}, "engine_daemon_config": {"proxies": {}}},
         "__engine_environment_mistakes",
@@ -216,6 +230,9 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict:
         "__engine_upgrade_trial": {"stat": {"exists": False}},
         "__engine_certificates_notes": {"stdout": '["gone/ca.crt"]'},
         "__engine_environment_before": {"stdout": "", "stdout_lines": []},
+        "__engine_environment_text": "{{ lookup('ansible.builtin.template', '"
+        + str(ROLE / "templates" / "environment.j2")
+        + "') | regex_replace('(?m)^#.*\\n', '') }}",
         "__engine_move_read": {"stdout_lines": ["", ""]},
         **info(),
         **offer(),
