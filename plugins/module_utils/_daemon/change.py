@@ -15,6 +15,7 @@ from .._converge.secret import mask, secrets_in
 from . import document, road
 from . import flags as flag
 from .api import Api, wait
+from .files import OPEN, PRIVATE
 from .look import Look
 from .process import find
 from .road import RELOAD, RESTART, Stage
@@ -35,6 +36,7 @@ class Change:
     def __init__(self, look: Look, socket: str, timeout: float, backup: bool) -> None:
         self.look, self.socket, self.timeout, self.wants_backup = look, socket, timeout, backup
         self.files, self.service = look.files, look.service
+        self.mode = self.files.mode()
         self.api = look.api
         self.containers: dict[str, dict[str, Any]] = {}
         self.restarted = self.reloaded = self.kept = self.done = False
@@ -81,7 +83,7 @@ class Change:
         last = stage is self.look.road.stages[-1] or stage.document == self.look.after
         held = content if content is not None else self.look.target if last else document.encode(stage.document)
         if held != self.files.content():
-            self.files.put(held, 0o600 if secrets_in(document.flat(stage.document)) else 0o644)
+            self.files.put(held, _mode(stage.document, OPEN))
         self.last = stage.document
         if stage.how == RELOAD:
             self._reload(stage.document)
@@ -206,7 +208,7 @@ class Change:
             self._return(works)
         except (SlipwayError, OSError) as error:
             with suppress(OSError, SlipwayError):
-                self.files.put(look.proven)
+                self._put_back()
             return (
                 f"{began}: {why}. The file before is back, but the engine does not come up with it: {error}. "
                 f"See to that, then run again: {self.files.proven_path} keeps what worked last"
@@ -245,9 +247,18 @@ class Change:
         self._go(stage, proven if whole and not broken else document.encode(stage.document))
 
     def _restore(self) -> None:
-        self.files.put(self.look.proven)
+        self._put_back()
         self.files.end_trial()
         self.files.note_managed(self.look.managed)
+
+    def _put_back(self) -> None:
+        proven = self.look.proven
+        self.files.put_back(proven, self.mode & _mode(document.readable(proven), self.mode))
+
+
+def _mode(held: Mapping[str, Any], otherwise: int) -> int:
+    """The mode of a file that holds a document: what is secret, only root reads."""
+    return PRIVATE if secrets_in(document.flat(held)) else otherwise
 
 
 def untaken(wanted: Mapping[str, Any], taken: Mapping[str, str]) -> list[str]:

@@ -20,6 +20,8 @@ from typing import Any
 from .._converge.errors import SlipwayError
 from .._whole_file import replace
 
+OPEN, PRIVATE = 0o644, 0o600  # the modes of a file without secrets, and of one with them
+
 
 class Files:
     """The file at a path, which may be a link, and what is beside it."""
@@ -62,31 +64,43 @@ class Files:
         except OSError:
             return 0.0
 
+    def mode(self) -> int:
+        """The mode of the file as it is known to work; that of a new one when there is none."""
+        for path in (self.proven_path, self.real):
+            with suppress(OSError):
+                return stat.S_IMODE(os.stat(path).st_mode)
+        return OPEN
+
     # -- write -------------------------------------------------------------------------------------------------
 
-    def put(self, content: bytes | None, mode: int = 0o644) -> None:
-        """The file holds this, or is gone; ``mode`` is for one that is new."""
+    def put(self, content: bytes | None, mode: int = OPEN) -> None:
+        """The file holds this, or is gone; ``mode`` is for one that is new, and ``PRIVATE`` for one that is there as well."""
         if content is None:
             _remove(self.real)
         else:
             _write(self.real, content, mode)
+
+    def put_back(self, content: bytes | None, mode: int) -> None:
+        """The file holds what it held, with the mode it had, or is gone again."""
+        self.put(content)
+        if content is not None:
+            os.chmod(self.real, mode)
 
     def note_managed(self, names: tuple[str, ...]) -> None:
         """Remember which keys are ours; nothing is written when that is known."""
         if names:
             content = (json.dumps(sorted(names)) + "\n").encode()
             if _load(self.managed_path) != content:
-                _write(self.managed_path, content, 0o644)
+                _write(self.managed_path, content, OPEN)
         else:
             _remove(self.managed_path)
 
     def begin_trial(self, content: bytes | None, start: dict[str, Any] | None) -> None:
         """Keep what works, unless an older trial has: that is the last which is known to work."""
         if start is not None:
-            _write(self.start_path, json.dumps(start).encode(), 0o600)
+            _write(self.start_path, json.dumps(start).encode(), PRIVATE)
         if _load(self.proven_path) is None:
-            mode = stat.S_IMODE(os.stat(self.real).st_mode) if content is not None else 0o644
-            _write(self.proven_path, content or b"", mode)
+            _write(self.proven_path, content or b"", self.mode())
 
     def end_trial(self) -> None:
         """What the file holds is known to work."""
@@ -135,14 +149,15 @@ def _remove(path: str) -> None:
 def _write(path: str, content: bytes, mode: int) -> None:
     """Replace a file in one step, so that whoever reads it sees the old or the new, and a machine that loses its power as well.
 
-    Mode and owner of one that is there stay.
+    Mode and owner of one that is there stay, but what is private is for its owner only.
     """
     folder = os.path.dirname(path)
     os.makedirs(folder, mode=0o755, exist_ok=True)
     like = None
     with suppress(FileNotFoundError):
         there = os.stat(path)
-        mode = stat.S_IMODE(there.st_mode)
+        held = stat.S_IMODE(there.st_mode)
+        mode = held & PRIVATE if mode == PRIVATE else held
         like = there if (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()) else None
     replace(path, content, mode, like)
     _sync(folder)

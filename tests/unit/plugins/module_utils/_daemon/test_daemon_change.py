@@ -103,6 +103,13 @@ def test_a_change_that_is_taken(run: Any) -> None:
     assert daemon.files.proven() is None and daemon.files.managed() == ("debug",)
 
 
+@pytest.mark.parametrize(("refuses", "left"), [("nothing", 0o600), ("proxies", 0o640)])
+def test_a_secret_is_for_root_only_and_the_file_before_as_it_was(run: Any, refuses: str, left: int) -> None:
+    daemon, error = run({"proxies": {"http-proxy": "http://me:hunter22@proxy:3128"}}, refuses, "")
+    assert bool(error) == (refuses == "proxies")
+    assert (Path(daemon.files.path).stat().st_mode & 0o777) == left
+
+
 @pytest.mark.parametrize(
     ("after", "words"),
     [

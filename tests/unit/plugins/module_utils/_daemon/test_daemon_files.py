@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.slipway.docker.plugins.module_utils._converge.errors import SpecError
 from ansible_collections.slipway.docker.plugins.module_utils._daemon import spec
-from ansible_collections.slipway.docker.plugins.module_utils._daemon.files import Files
+from ansible_collections.slipway.docker.plugins.module_utils._daemon.files import PRIVATE, Files
 from ansible_collections.slipway.docker.plugins.module_utils._daemon.rehearse import listening, rehearsed
 
 
@@ -46,6 +46,26 @@ def test_mode_stays_and_a_link_stays_one(files: Files, tmp_path: Path) -> None:
     Files(str(link)).put(b"{}")
     assert link.is_symlink() and files.content() == b"{}"
     assert os.listdir(os.path.dirname(files.path)) == ["daemon.json"]
+
+
+def test_what_is_private_narrows_a_mode_and_never_widens_it(files: Files) -> None:
+    files.put(b"1")
+    assert mode(files.path) == 0o644
+    files.put(b"2", PRIVATE)
+    assert mode(files.path) == 0o600
+    os.chmod(files.path, 0o400)
+    files.put(b"3", PRIVATE)
+    assert mode(files.path) == 0o400
+    files.put(b"4")
+    assert mode(files.path) == 0o400
+
+
+def test_what_is_put_back_has_the_mode_it_had(files: Files) -> None:
+    files.put(b"1")
+    files.begin_trial(b"1", None)
+    files.put(b"2", PRIVATE)
+    files.put_back(files.proven(), files.mode())
+    assert files.content() == b"1" and mode(files.path) == 0o644
 
 
 def test_an_older_trial_keeps_what_works(files: Files) -> None:
