@@ -100,6 +100,11 @@ def from_unit(text: str) -> list[str]:
     return found[1].split()[1:] if found else []
 
 
+def is_tcp(host: str) -> bool:
+    """Whether a value of -H is an address, which may be said without its scheme; what a variable holds is not known."""
+    return host.startswith("tcp://") or (host[:1] not in ("", "$") and "://" not in host)
+
+
 def local_address(hosts: Sequence[str]) -> str:
     """Where a daemon that listens at these hosts answers on its own host, as a path; empty when it does not."""
     for host in hosts or ["unix://"]:

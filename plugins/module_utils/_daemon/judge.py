@@ -73,7 +73,15 @@ def _twice(_before: Mapping, after: Mapping, _changed: Collection[str], facts: F
         yield "host-gateway-ip", "is there beside host-gateway-ips, which has taken its place; keep host-gateway-ips"
 
 
-def _tcp(_before: Mapping, after: Mapping, _changed: Collection[str], facts: Facts) -> Found:
+def _tcp(before: Mapping, after: Mapping, _changed: Collection[str], facts: Facts) -> Found:
+    opened = open_by_flag(after, facts)
+    # One that was open before is not for an unrelated change to mend.
+    if opened and not open_by_flag(before, facts):
+        yield (
+            "tlsverify",
+            f"is all that keeps {quote(', '.join(opened))}, which the daemon has by a flag, from letting anybody who reaches it become root "
+            f"on this host; leave it as it is, or take the flag out first",
+        )
     hosts = after.get("hosts")
     open_to_all = [host for host in hosts if str(host).startswith("tcp://")] if isinstance(hosts, list) else []
     if not open_to_all:
@@ -87,6 +95,15 @@ def _tcp(_before: Mapping, after: Mapping, _changed: Collection[str], facts: Fac
             f"{quote(', '.join(open_to_all))} lets anybody who reaches it become root on this host; add {', '.join(missing)}, "
             f"or take it out and use ssh://HOST from the client",
         )
+
+
+def open_by_flag(document: Mapping, facts: Facts) -> list[str]:
+    """Where a daemon with this document, and with the flags that it or its unit has, listens on TCP to anybody."""
+    if document.get("tlsverify"):
+        return []
+    unproven = [flags for flags in (facts.flags, facts.unit) if not flag.is_set(flags, "tlsverify")]
+    hosts = [host for flags in unproven for host in flag.values_of(flags, "host") if flag.is_tcp(host)]
+    return list(dict.fromkeys(hosts))
 
 
 def _deaf(_before: Mapping, after: Mapping, _changed: Collection[str], _facts: Facts) -> Found:

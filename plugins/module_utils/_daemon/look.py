@@ -218,7 +218,14 @@ class Looker:
         values.check_log_opts(look.after if {"log-opts", "log-driver"} & {*changed} else {}, mistakes)
         missing = [path for path in judge.paths(look.after) if not os.path.exists(path)]
         plugins = self._plugins(look) if "authorization-plugins" in changed else None
-        judge.judge(works, look.after, changed, judge.Facts(flags, unit, info, missing, plugins), mistakes)
+        facts = judge.Facts(flags, unit, info, missing, plugins)
+        judge.judge(works, look.after, changed, facts, mistakes)
+        opened = judge.open_by_flag(look.after, facts)
+        if opened:
+            look.notes.append(
+                f"{quote(', '.join(opened))}, which the daemon has by a flag, lets anybody who reaches it become root on this host; "
+                f"say tlsverify: true with tlscacert, tlscert and tlskey, or take the flag out"
+            )
         self._allowed(look, changed, mistakes)
         obstacle = files.obstacle() if look.road.stages else ""
         if obstacle:

@@ -99,6 +99,39 @@ def test_not_refused(before: dict, after: dict, facts: dict) -> None:
     assert judged(before, after, **facts) == []
 
 
+PROVEN = {"tlsverify": True, **CERTIFICATES}
+
+
+@pytest.mark.parametrize(
+    ("said", "hosts"),
+    [
+        ({"words": "-H fd:// -H tcp://0.0.0.0:2376"}, "tcp://0.0.0.0:2376"),
+        ({"words": "--host=0.0.0.0:2376"}, "0.0.0.0:2376"),
+        ({"unit": "-H tcp://[::]:2376 -H unix:///x"}, "tcp://[::]:2376"),
+        ({"words": "--tlsverify -H tcp://0.0.0.0:1", "unit": "-H tcp://0.0.0.0:2"}, "tcp://0.0.0.0:2"),
+    ],
+)
+@pytest.mark.parametrize("after", [{}, {**CERTIFICATES, "tls": True}, {**PROVEN, "tlsverify": False}])
+def test_a_socket_by_flag_keeps_its_protection(after: dict, said: dict, hosts: str) -> None:
+    found = [line for line in judged(PROVEN, after, **said) if "is all that keeps" in line]
+    assert len(found) == 1 and found[0].startswith(f'config.tlsverify: is all that keeps "{hosts}"')
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({}, {"debug": True}, {"words": "-H tcp://0.0.0.0:2375"}),
+        (PROVEN, {**PROVEN, "debug": True}, {"words": "-H tcp://0.0.0.0:2376"}),
+        ({}, PROVEN, {"words": "-H tcp://0.0.0.0:2376"}),
+        (PROVEN, {}, {"words": "-H fd:// -H unix:///x"}),
+        (PROVEN, {}, {"unit": "-H $HOSTS -H ssh://x"}),
+        ({**CERTIFICATES, "tlsverify": True}, {}, {"words": "--tlsverify --tlscacert /ca -H tcp://0.0.0.0:2376"}),
+    ],
+)
+def test_a_socket_by_flag_that_stays_as_it_was(before: dict, after: dict, said: dict) -> None:
+    assert judged(before, after, **said) == []
+
+
 def test_a_data_root_below_which_a_user_namespace_has_its_own_is_the_same() -> None:
     info = {
         **INFO,
