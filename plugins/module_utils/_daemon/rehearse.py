@@ -2,14 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A daemon is started with a configuration where nobody sees it, and ended again. Nothing is decided here.
 
-It has its own mounts, network and processes, its own /run and /etc/docker, and a data root beside the real one, so that the real daemon and
-its containers notice nothing. `dockerd --validate` (from 23.0 on) comes first, for it is quick, but it knows less than a start does
-(moby#48979, moby#50240).
+It has its own mounts, network and processes, its own /run and /etc/docker, and a data root on the file system of the real one, so that the
+real daemon and its containers notice nothing. `dockerd --validate` (from 23.0 on) comes first, for it is quick, but it knows less than a
+start does (moby#48979, moby#50240).
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -19,9 +20,11 @@ from contextlib import suppress
 from typing import Any
 
 from .._converge.errors import EngineError
+from . import flags as flag
 from .api import Api, wait
 from .document import encode
 from .flags import Flag
+from .keys import LOG_OPTS
 from .process import environment, last_words, run
 
 LEFT = ".engine-rehearsal."  # how the directories of rehearsals begin
@@ -52,11 +55,17 @@ UNREHEARSED_FLAGS = (
 )
 # The container of a rehearsal has a runtime that does nothing, so that not even a control group is made for it.
 RUNTIME = "slipway-rehearsal"
-# $1: the directory; the rest: the daemon's words. The daemon writes to /etc/docker, and for user namespaces to all of /etc.
+# $1: the directory; the rest: the daemon's words. The daemon writes to /etc/docker, and for user namespaces to all of /etc. A bridge of the host
+# that it is told to use is there by its name and addresses.
 SCRIPT = """
 work=$1; shift
 mount --bind "$work/etc" "$ETC" && mount -t tmpfs tmpfs /run || exit 125
 ip link set lo up 2>/dev/null
+if [ -n "$BRIDGE" ]; then
+  ip link add name "$BRIDGE" type bridge
+  for address in $ADDRESSES; do ip address add "$address" dev "$BRIDGE"; done
+  ip link set "$BRIDGE" up
+fi 2>/dev/null
 exec "$@"
 """
 
@@ -110,9 +119,7 @@ def rehearse(
     plugins: Sequence[str] = (),
 ) -> str:
     """What a daemon with this document ends with; empty when it comes up and makes a container."""
-    near = data_root.rstrip("/").rpartition("/")[0] or "/"
-    while not os.path.isdir(near):
-        near = os.path.dirname(near)
+    near = place(data_root, _remaps(document, flags))
     _clear(near)
     work = tempfile.mkdtemp(prefix=LEFT, dir=near)
     talk = tempfile.mkdtemp(prefix="slipway-", dir="/tmp")  # short: the path of a socket holds 107 characters
@@ -122,6 +129,24 @@ def rehearse(
     finally:
         shutil.rmtree(work, ignore_errors=True)
         shutil.rmtree(talk, ignore_errors=True)
+
+
+def place(data_root: str, remaps: bool) -> str:
+    """Where there is room for another data root: on the file system of the real one, and where user namespaces can pass."""
+    real = os.path.realpath(data_root)
+    if os.path.ismount(real):
+        about = os.stat(real)
+        # The daemon gives its data root to the group of a user namespace, and to nobody else.
+        if not remaps or about.st_mode & 0o001 or (about.st_gid and about.st_mode & 0o010):
+            return real
+    near = os.path.dirname(real)
+    while not os.path.isdir(near):
+        near = os.path.dirname(near)
+    return near
+
+
+def _remaps(document: Mapping[str, Any], flags: Sequence[Flag]) -> bool:
+    return bool(document.get("userns-remap") or flag.value_of(flags, "userns-remap"))
 
 
 def _rehearse(
@@ -136,10 +161,13 @@ def _rehearse(
     socket = os.path.join(talk, "sock")
     config, log = os.path.join(work, "daemon.json"), os.path.join(work, "log")
     kept = rehearsed(document, plugins)
+    flags = [item for item in flags if item.name not in UNREHEARSED_FLAGS]
+    if not shutil.which("ip", path=environment()["PATH"]):  # a bridge can neither be looked at nor made
+        kept.pop("bridge", None)
+        flags = [item for item in flags if item.name != "bridge"]
     with open(config, "wb") as file:
         file.write(encode({**kept, "hosts": listening(document, socket)}))
-    remaps = kept.get("userns-remap") or any(item.name == "userns-remap" for item in flags)
-    etc = "/etc" if remaps or not os.path.isdir("/etc/docker") else "/etc/docker"
+    etc = "/etc" if _remaps(kept, flags) or not os.path.isdir("/etc/docker") else "/etc/docker"
     run(["cp", "-a", etc, os.path.join(work, "etc")], seconds)
     words = [program, "--config-file", config, "--data-root", f"{work}/data", "--exec-root", "/run/rehearsal"]
     words += [
@@ -148,7 +176,7 @@ def _rehearse(
         "--add-runtime",
         f"{RUNTIME}={shutil.which('false', path=environment()['PATH'])}",
     ]
-    words += [word for item in flags if item.name not in UNREHEARSED_FLAGS for word in item.words]
+    words += [word for item in flags for word in item.words]
     command = [
         "unshare",
         "--mount",
@@ -164,17 +192,20 @@ def _rehearse(
         work,
         *words,
     ]
+    bridge, addresses = host_bridge(str(kept.get("bridge") or flag.value_of(flags, "bridge")), seconds)
     with open(log, "wb") as file:
         daemon = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
-            env={**environment(), "ETC": etc},
+            env={**environment(), "ETC": etc, "BRIDGE": bridge, "ADDRESSES": " ".join(addresses)},
             start_new_session=True,
         )
     try:
-        said = _try(daemon, Api(socket, seconds), log, seconds)
+        # What others write to a network or a journal cannot be reached from here; the daemon has looked at their options by then.
+        starts = (kept.get("log-driver") or flag.value_of(flags, "log-driver", "json-file")) in LOG_OPTS
+        said = _try(daemon, Api(socket, seconds), log, seconds, starts)
         return said.replace(config, "daemon.json").replace(work, "...")
     finally:
         daemon.kill()
@@ -183,7 +214,15 @@ def _rehearse(
         wait(lambda: _free(work), 5)
 
 
-def _try(daemon: subprocess.Popen, api: Api, log: str, seconds: float) -> str:
+def host_bridge(name: str, seconds: float) -> tuple[str, list[str]]:
+    """(the name, its addresses, each with its network) of a bridge that this host has; nothing when it has none of that name."""
+    if not name or not run(["ip", "-oneline", "link", "show", "dev", name, "type", "bridge"], seconds).stdout:
+        return "", []
+    said = run(["ip", "-oneline", "address", "show", "dev", name, "scope", "global"], seconds)
+    return name, re.findall(r" inet6? (\S+/\d+)", said.stdout.decode(errors="replace"))
+
+
+def _try(daemon: subprocess.Popen, api: Api, log: str, seconds: float, starts: bool) -> str:
     def words() -> str:
         with open(log, encoding="utf-8", errors="replace") as file:
             return last_words(file.read().splitlines())
@@ -199,6 +238,8 @@ def _try(daemon: subprocess.Popen, api: Api, log: str, seconds: float) -> str:
         made = api.call("POST", "/containers/create", {"Image": "rehearsal", "Cmd": ["/nothing"], "HostConfig": host})
     except EngineError as error:
         return f"it makes no container: {error}"
+    if not starts:
+        return ""
     try:
         api.call("POST", f"/containers/{made['Id']}/start")
     except EngineError as error:

@@ -128,6 +128,32 @@ def test_a_mistake_does_not_reach_the_daemon(host: Host, mistake: str) -> None:
         assert host.state() == before
 
 
+# What is right on its host, and what it needs of that is not around a rehearsal.
+RIGHT = {
+    "logs to another host": {"log-driver": "syslog", "log-opts": {"syslog-address": "tcp://192.0.2.1:514"}},
+    "logs to a program": {"log-driver": "fluentd", "log-opts": {"fluentd-address": "192.0.2.1:24224"}},
+    "logs to the journal": {"log-driver": "journald", "log-opts": {}},
+    "a bridge of the host": {"bridge": "slipway-br", "fixed-cidr": "198.51.100.128/25"},
+}
+
+
+@pytest.mark.parametrize("what", RIGHT)
+def test_what_only_a_rehearsal_lacks_is_not_held_against_it(host: Host, what: str) -> None:
+    host.engine.in_namespaces("ip", "link", "add", "name", "slipway-br", "type", "bridge")
+    host.engine.in_namespaces("ip", "address", "add", "198.51.100.1/24", "dev", "slipway-br")
+    before = host.state()
+    try:
+        assert "with a container, unseen" in host({**GOOD, **RIGHT[what]}, check=True).ok()["rehearsed"]
+    finally:
+        host.engine.in_namespaces("ip", "link", "delete", "slipway-br")
+    assert host.state() == before
+
+
+def test_an_option_that_a_log_driver_of_the_network_does_not_know(host: Host) -> None:
+    result = host({"log-driver": "syslog", "log-opts": {"syslog-adress": "tcp://192.0.2.1:514"}}, check=True)
+    assert result.failed and "syslog-adress" in result.msg
+
+
 def test_all_mistakes_are_said_at_once(host: Host) -> None:
     result = host({"bip": "x", "mtu": "big", "log_driver": "local", "hosts": ["tcp://0.0.0.0:2375"]})
     assert result.failed and len(result["mistakes"]) == 6

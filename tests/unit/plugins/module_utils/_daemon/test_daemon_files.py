@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.slipway.docker.plugins.module_utils._converge.errors import SpecError
 from ansible_collections.slipway.docker.plugins.module_utils._daemon import spec
 from ansible_collections.slipway.docker.plugins.module_utils._daemon.files import PRIVATE, Files
-from ansible_collections.slipway.docker.plugins.module_utils._daemon.rehearse import listening, rehearsed
+from ansible_collections.slipway.docker.plugins.module_utils._daemon.rehearse import listening, place, rehearsed
 
 
 def mode(path: Path | str) -> int:
@@ -136,3 +136,28 @@ def test_what_a_rehearsal_leaves_out() -> None:
     assert rehearsed(document) == {"log-driver": "acme", "log-opts": {"x": "1"}, "icc": False}
     assert rehearsed(document, ["acme"]) == {"icc": False}
     assert listening(document, "/tmp/s") == ["unix:///tmp/s", "tcp://127.0.0.1:2376"]
+
+
+@pytest.mark.parametrize(
+    ("mount", "mode", "remaps", "inside"),
+    [
+        (False, 0o711, False, False),
+        (True, 0o710, False, True),
+        (True, 0o710, True, False),
+        (True, 0o711, True, True),
+    ],
+)
+def test_a_rehearsal_stores_on_the_file_system_of_the_data_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mount: bool, mode: int, remaps: bool, inside: bool
+) -> None:
+    root = tmp_path / "srv" / "docker"
+    root.mkdir(parents=True)
+    root.chmod(mode)
+    (tmp_path / "link").symlink_to(root)
+    monkeypatch.setattr(os.path, "ismount", lambda path: mount and path == str(root))
+    for said in (root, tmp_path / "link"):
+        assert place(str(said), remaps) == str(root if inside else root.parent)
+
+
+def test_a_data_root_that_is_not_there_yet_has_the_nearest_place_that_is(tmp_path: Path) -> None:
+    assert place(str(tmp_path / "a" / "b" / "docker"), False) == str(tmp_path)
