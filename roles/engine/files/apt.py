@@ -264,7 +264,7 @@ def offers(request: dict) -> dict:
     """Versions offered and chosen, and the repository's key; or the error that says why not.
 
     In: version, versioned, packages, companions (what may come with them), installed, upgrading (bool); for Docker's repository also text, key,
-    url and fingerprint of the key; for an upgrade config (path) and fetch (bool: what is needed stays in apt's archive).
+    url and fingerprint of the key; for an upgrade config (path), fetch (bool: what is needed stays in apt's archive) and lock_timeout (seconds).
     Out: pins, moves, key; for an upgrade older (bool) and what `rehearsed` says.
     """
     for path in Path("/var/tmp").glob(f"{ASIDE}*"):
@@ -338,6 +338,9 @@ def rehearsed(request: dict, chosen: dict, given: list[str], work: Path) -> dict
     install += [
         "-o",
         f"Dir::Cache::archives={archives}",
+        # What is fetched to a place of its own takes nothing from whoever is at work on the packages.
+        "-o",
+        f"DPkg::Lock::Timeout={request['lock_timeout']}" if request["fetch"] else "Debug::NoLocking=true",
         "install",
         *(f"{name}={its}" for name, its in sorted(chosen.items())),
     ]

@@ -293,9 +293,18 @@ def upgrade(monkeypatch):
     """What is said of an upgrade of docker-ce, on a host whose apt only says what it is told to; dpkg is the real one."""
     real = apt._run
 
-    def asked(version: str, installed: str = "5:20.10.24-1", candidate: str = OFFERED[0], broken: str = "") -> dict:
+    def asked(
+        version: str,
+        installed: str = "5:20.10.24-1",
+        candidate: str = OFFERED[0],
+        broken: str = "",
+        fetch: bool = False,
+        commands: list | None = None,
+    ) -> dict:
         def run(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
             said = ""
+            if commands is not None:
+                commands.append(command)
             if "madison" in command:
                 said = "".join(f" docker-ce | {one} | http://mirror stable/main amd64 Packages\n" for one in OFFERED)
             elif "policy" in command:
@@ -311,9 +320,8 @@ def upgrade(monkeypatch):
         monkeypatch.setattr(apt, "_run", run)
         monkeypatch.setattr(apt.shutil, "copy2", lambda *_: None)
         names = {"versioned": ["docker-ce"], "packages": ["docker-ce"], "companions": [], "config": "/nowhere"}
-        return apt.offers(
-            {**names, "version": version, "installed": {"docker-ce": installed}, "upgrading": True, "fetch": False}
-        )
+        how = {"upgrading": True, "fetch": fetch, "lock_timeout": 7}
+        return apt.offers({**names, **how, "version": version, "installed": {"docker-ce": installed}})
 
     return asked
 
@@ -354,6 +362,18 @@ def test_an_older_one_is_no_offer(upgrade):
 @pytest.mark.parametrize("broken", ["--simulate", "--download-only"])
 def test_what_apt_cannot_do_is_said_in_its_own_words(upgrade, broken):
     assert upgrade("26", broken=broken) == {"error": "apt cannot do this: E: Unable to fetch"}
+
+
+@pytest.mark.parametrize(
+    ("fetch", "option", "place"),
+    [(True, "DPkg::Lock::Timeout=7", "=/var/cache/apt/archives"), (False, "Debug::NoLocking=true", "/cache/archives")],
+)
+def test_what_is_fetched_for_the_host_waits_for_the_lock_and_nothing_else_does(upgrade, fetch, option, place):
+    commands: list = []
+    upgrade("26", fetch=fetch, commands=commands)
+    fetching = next(command for command in commands if "--download-only" in command)
+    assert option in fetching and any(part.endswith(place) for part in fetching)
+    assert fetch == ("Debug::NoLocking=true" not in fetching)
 
 
 # --- Package files ---------------------------------------------------------------------------------------------------
