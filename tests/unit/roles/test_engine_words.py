@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -18,6 +19,13 @@ ROLE = INSTALLED / "roles" / "engine"
 OLD, NEW = "20.10.24+dfsg1-1+b6", "26.1.5+dfsg1-9+b1"
 NOTE = "/etc/docker/tls/.managed"
 CERTIFICATE, KEY = "-----BEGIN CERTIFICATE-----\nMA==\n", "-----BEGIN PRIVATE KEY-----\nMA==\n"
+
+SERVICE = "/etc/systemd/system/docker.service.d/slipway-tls.conf"
+DROP_INS = {
+    "/etc/systemd/system/docker.socket.d/slipway-tls.conf": "[Socket]\nFreeBind=true\nListenStream=0.0.0.0:2376\nListenStream=[::]:2376\n",
+    SERVICE: "[Service]\nExecStartPre=/bin/true\n",
+}
+SOCKETS, GUARD = (base64.b64encode(text.encode()).decode() for text in DROP_INS.values())
 
 
 def offer(installed: str = OLD, pin: str = NEW, **more: object) -> dict:
@@ -208,6 +216,19 @@ CASES = {
                 True,
             ),
             ("the engine goes", [NOTE], {"engine_state": "absent", "engine_tls": {"authority": "tls"}}, True),
+        )
+    },
+    **{
+        f"sockets before a change: {why}": (
+            {"__engine_tls_read": read},
+            "[__engine_tls_former, __engine_tls_former_sockets]",
+            [there, sockets],
+        )
+        for why, read, there, sockets in (
+            ("nobody asked", {"skipped": True}, {}, []),
+            ("none", {"stdout_lines": []}, {}, []),
+            ("two", {"stdout_lines": [SOCKETS, GUARD]}, DROP_INS, ["0.0.0.0:2376", "[::]:2376"]),
+            ("a guard alone", {"stdout_lines": ["", GUARD]}, {SERVICE: DROP_INS[SERVICE]}, []),
         )
     },
     "a move that was interrupted goes on from where it was": (
