@@ -144,6 +144,25 @@ CASES = {
             "engine_environment.NO_PROXY: engine_daemon_config.proxies has the say where both are given; leave one of them out",
         ],
     ),
+    **{
+        f"a restart that may not be: {why}": (
+            {"engine_daemon_restart": restart, "engine_environment": {"A": "1"}, **info(**kind), **had},
+            "__engine_environment_mistakes | map('regex_replace', ',.*', '')",
+            refused,
+        )
+        for why, restart, kind, had, refused in (
+            ("at all", "never", {}, {}, ["engine_daemon_restart: never"]),
+            ("it may", "auto", {}, {}, []),
+            ("nothing runs", "never", {"ServerVersion": ""}, {}, []),
+            (
+                "it has it",
+                "never",
+                {},
+                {"__engine_environment_before": {"stdout": "A='1'", "stdout_lines": ["A='1'"]}},
+                [],
+            ),
+        )
+    },
     "the names that the daemon looks for": (
         {
             "engine_registry_certificates": [
