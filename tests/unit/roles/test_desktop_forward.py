@@ -24,6 +24,7 @@ PROGRAM = ROOT / "roles" / "desktop" / "files" / "slipway_desktop"
 sys.path.insert(0, str(PROGRAM.parent))
 
 from slipway_desktop import config, place, ports, ssh, troubles  # noqa: E402
+from slipway_desktop.forward import Forwarder  # noqa: E402
 from slipway_desktop.ports import Forward  # noqa: E402
 from slipway_desktop.waiting import within  # noqa: E402
 
@@ -366,6 +367,22 @@ def test_the_directory_is_for_its_user_alone(lab: config.Config) -> None:
     assert lab.directory.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_full_disk_ends_nothing(lab: config.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be written down is with what is told next, changed or not."""
+    said: list[str] = []
+    forwarder = Forwarder(lab, said.append)
+
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(place, "write_status", full)
+        forwarder.trouble("ssh", "it does not answer")
+    assert said and not (lab.directory / "status.json").exists()
+    forwarder.tell()
+    assert json.loads((lab.directory / "status.json").read_text())["problems"] == ["it does not answer"]
+
+
 # -- the command -----------------------------------------------------------------------------------------------
 
 
@@ -395,6 +412,16 @@ def test_a_wrong_file_is_said_without_a_trace(tmp_path: Path) -> None:
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.splitlines()[0] == f"{tmp_path}/lab.json: name is missing"
+
+
+def test_what_may_pass_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
+    """With it systemd starts the program again, as it does not with what somebody has to mend."""
+    (tmp_path / "lab.json").write_text(json.dumps({**WHOLE, "directory": f"{tmp_path}/lab.json/x"}))
+    line = [sys.executable, "-B", str(PROGRAM), "run", str(tmp_path / "lab.json")]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    unit = (PROGRAM.parents[1] / "templates" / "desktop.service.j2").read_text()
+    assert "RestartPreventExitStatus=2 3\n" in unit
 
 
 @pytest.mark.parametrize("path", sorted(PROGRAM.glob("*.py")), ids=lambda path: path.name)

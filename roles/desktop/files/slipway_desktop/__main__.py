@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 if not __package__:  # run as `python3 DIRECTORY`
@@ -21,7 +22,8 @@ from slipway_desktop import machine, place
 from slipway_desktop.config import Config, ConfigWrong, read
 from slipway_desktop.forward import Forwarder
 
-WRONG, ELSEWHERE = 2, 3  # exit codes: of what somebody has to mend; when another runs for the same directory
+# Exit codes: of what may pass, after which it is started again; of what somebody has to mend; when another runs for the same directory.
+FAILED, WRONG, ELSEWHERE = 1, 2, 3
 AWAIT = 5.0  # seconds
 
 
@@ -33,7 +35,7 @@ def main() -> None:
         raise SystemExit({"run": run, "start": start, "stop": stop, "status": status}[options.command](config, options))
     except (ConfigWrong, place.PlaceFailed, OSError) as error:
         print(error, file=sys.stderr)
-        raise SystemExit(WRONG) from None
+        raise SystemExit(FAILED if isinstance(error, OSError) else WRONG) from None
 
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -63,7 +65,8 @@ def run(config: Config, options: argparse.Namespace) -> int:
 
     def say(text: str) -> None:
         now = time.strftime("%Y-%m-%d %H:%M:%S ") if options.times else ""
-        print(f"{now}{' '.join(text.split())}", file=sys.stderr, flush=True)
+        with suppress(OSError):  # the log may be on a disk that is full
+            print(f"{now}{' '.join(text.split())}", file=sys.stderr, flush=True)
 
     place.have(config)
     lock = place.Lock(config)

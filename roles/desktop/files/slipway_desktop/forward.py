@@ -215,5 +215,7 @@ class Forwarder:
             "notes": list(self.notes.values()),
         }
         if status != self._written:
-            place.write_status(self.config, status)
-            self._written = status
+            # On a disk that is full it is tried again with what is told next; the engine stays.
+            with suppress(OSError):
+                place.write_status(self.config, status)
+                self._written = status
