@@ -1,0 +1,99 @@
+# Copyright: Contributors to the Slipway project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Role toolbox: what its machines are declared with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+ROLE = Path(__file__).parents[3] / "roles" / "toolbox"
+FACTS = {"machine_ssh_public_key": "ssh-ed25519 AAAA", "small_linux_boot": {"kernel": {"checksum": "sha256:ab"}}}
+DATA = {"name": "data", "size": "20g"}
+
+
+def rendered(text: str, **more: Any) -> Any:
+    """A text with the role's own variables in it, as Ansible has them."""
+    told = {
+        name: _trusted(value)
+        for path in ("defaults/main.yml", "vars/main.yml")
+        for name, value in yaml.safe_load((ROLE / path).read_text()).items()
+    }
+    return Templar(DataLoader(), variables={**told, **FACTS, **more}).template(trust_as_template(text))
+
+
+def _trusted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _trusted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_trusted(item) for item in value]
+    return trust_as_template(value) if isinstance(value, str) else value
+
+
+def declared(*machines: dict, **more: Any) -> dict[str, dict]:
+    """What the role machine is given, by name."""
+    whole = rendered("{{ __toolbox_whole }}", toolbox_machines=list(machines), **more)
+    return {machine["name"]: machine for machine in whole}
+
+
+def test_what_a_machine_does_not_say_the_role_says_for_it() -> None:
+    assert declared({"name": "work", "memory": "4g"})["work"] == {
+        "name": "work",
+        "state": "running",
+        "boot": {"kernel": {"checksum": "sha256:ab"}},
+        "cpus": 2,
+        "memory": "4g",
+        "disks": [DATA],
+        "networks": [{"network": "toolbox"}],
+        "seed": {"ssh_keys": ["ssh-ed25519 AAAA"]},
+        "autostart": True,
+        "timeout": 300,
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "seed"),
+    [
+        ({"files": {"daemon.json": "{}"}}, {"ssh_keys": ["ssh-ed25519 AAAA"], "files": {"daemon.json": "{}"}}),
+        ({"ssh_keys": ["ssh-ed25519 BBBB"]}, {"ssh_keys": ["ssh-ed25519 AAAA", "ssh-ed25519 BBBB"]}),
+        ({"ssh_keys": ["ssh-ed25519 AAAA"]}, {"ssh_keys": ["ssh-ed25519 AAAA"]}),
+    ],
+)
+def test_the_key_opens_a_machine_whatever_else_its_seed_has(said: dict, seed: dict) -> None:
+    assert declared({"name": "work", "seed": said})["work"]["seed"] == seed
+
+
+@pytest.mark.parametrize(
+    ("said", "disks"),
+    [
+        ([{"name": "more", "size": "1g"}], [DATA, {"name": "more", "size": "1g"}]),
+        ([{"name": "data", "size": "90g"}], [{"name": "data", "size": "90g"}]),
+        (
+            [{"name": "more", "size": "1g"}, {"name": "data", "size": "90g"}],
+            [{"name": "more", "size": "1g"}, {"name": "data", "size": "90g"}],
+        ),
+        ([], [DATA]),
+    ],
+)
+def test_the_disk_for_what_the_engine_stores_stays_beside_others(said: list, disks: list) -> None:
+    machines = declared({"name": "work", "disks": said}, {"name": "try"})
+    assert machines["work"]["disks"] == disks
+    assert machines["try"]["disks"] == [DATA], "and what one says is of that one alone"
+
+
+def test_an_image_of_its_own_is_not_mixed_with_that_of_the_others() -> None:
+    boot = {"kernel": {"source": "/srv/vmlinuz", "checksum": "sha256:cd"}}
+    machines = declared({"name": "work", "boot": boot, "networks": [{"network": "lab"}]})
+    assert machines["work"]["boot"] == boot
+    assert machines["work"]["networks"] == [{"network": "lab"}]
+
+
+def test_of_a_machine_that_goes_no_more_is_asked_than_its_name_and_disk() -> None:
+    gone = {"name": "work", "state": "absent", "disks": [DATA]}
+    assert declared({"name": "work", "state": "absent"}, {"name": "try"})["work"] == gone
+    assert declared({"name": "work"}, toolbox_state="absent") == {"work": gone}
