@@ -97,3 +97,31 @@ def test_of_a_machine_that_goes_no_more_is_asked_than_its_name_and_disk() -> Non
     gone = {"name": "work", "state": "absent", "disks": [DATA]}
     assert declared({"name": "work", "state": "absent"}, {"name": "try"})["work"] == gone
     assert declared({"name": "work"}, toolbox_state="absent") == {"work": gone}
+
+
+@pytest.mark.parametrize(
+    ("machines", "current"),
+    [
+        ([{"name": "work"}, {"name": "try"}], "work"),
+        ([{"name": "work", "state": "absent"}, {"name": "try"}], "try"),
+        ([{"name": "work", "state": "stopped"}, {"name": "try", "state": "restarted"}], "try"),
+        ([{"name": "work", "state": "stopped"}], ""),
+        ([{"name": "work", "state": "absent"}], ""),
+        ([], ""),
+    ],
+)
+def test_a_plain_docker_reaches_the_first_that_is_to_run(machines: list, current: str) -> None:
+    assert rendered("{{ toolbox_current }}", toolbox_machines=machines) == current
+
+
+@pytest.mark.parametrize(
+    ("current", "right"), [("work", True), ("", True), ("wrok", False), ("gone", False), ("off", True)]
+)
+def test_a_machine_that_is_not_kept_is_not_reached(current: str, right: bool) -> None:
+    task = next(task for task in yaml.safe_load((ROLE / "tasks" / "main.yml").read_text()) if "assert" in str(task))
+    wanted = task["ansible.builtin.assert"]
+    machines = [{"name": "work"}, {"name": "gone", "state": "absent"}, {"name": "off", "state": "stopped"}]
+    told = {"toolbox_machines": machines, "toolbox_current": current}
+    assert rendered(f"{{{{ {wanted['that']} }}}}", **told) is right
+    message = rendered(wanted["fail_msg"], **told)
+    assert message.startswith(f"toolbox_current: '{current}' is not") and "write one of work, off, or ''" in message
