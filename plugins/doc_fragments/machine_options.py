@@ -200,7 +200,8 @@ options:
   seed:
     description:
       - What the system is told at its first boot, through cloud-init's C(NoCloud) or as plain files. Besides it gets an SSH host key that is made for it.
-      - A machine that has booted does not read it again, so another seed is no change. A system that runs from memory reads it at each start.
+      - A machine that has booted does not read it again, so another seed is no change. A system that runs from memory reads it at each start,
+        as it was written when the machine was made.
       - It is taken out and deleted when the machine has answered on SSH.
     type: dict
     suboptions:
