@@ -16,6 +16,7 @@ INNER = {  # what the playbooks tell one another
     "plan_id",
     "slipway_approved",
     "slipway_approved_file",
+    "slipway_client",
     "slipway_copied",
     "slipway_differing",
     "slipway_engine_answers",
