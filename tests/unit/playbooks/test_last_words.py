@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
@@ -29,3 +30,14 @@ def test_a_workstation_without_docker_is_told_where_it_is(name: str) -> None:
     assert "docker-cli of Debian 13" in said(name, slipway_client={"rc": 127})
     assert "docker run" in said(name, slipway_client={"rc": 0})
     assert "docker-cli" not in said(name, slipway_client={"rc": 0})
+
+
+def test_a_machine_that_is_pasted_is_reached() -> None:
+    """What is printed is a machine, whole: it has a card, or nobody would get an address to wait for."""
+    boot = {"kernel": {"checksum": "sha256:ab"}, "initrd": {"checksum": "sha256:cd"}, "cmdline": "quiet"}
+    image = {"reason": "", "engine": "26.1.5", "kernel": "6.12", "packages": 90}
+    text = said("small_linux", small_linux_boot=boot, small_linux_image=image)
+    (machine,) = yaml.safe_load(text.rpartition("\nDocker ")[0])
+    assert machine["boot"] == boot
+    assert machine["networks"] == [{"network": "default"}]
+    assert set(machine) == {"name", "boot", "memory", "disks", "networks", "seed"}
