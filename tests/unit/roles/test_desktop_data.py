@@ -63,6 +63,23 @@ def test_a_hypervisor_of_the_users_own_has_no_networks(uri: str, card: dict, ima
     assert rendered("{{ __desktop_image_directory }}", desktop_uri=uri) == image
 
 
+@pytest.mark.parametrize(
+    ("uri", "state", "autostart"),
+    [("qemu:///session", "present", None), ("qemu:///system", "present", True), ("qemu:///system", "stopped", False)],
+)
+def test_a_machine_of_the_systems_hypervisor_starts_with_the_host(uri: str, state: str, autostart: bool | None) -> None:
+    machine = rendered("{{ __desktop_machine }}", desktop_uri=uri, desktop_state=state)
+    assert machine.get("autostart") is autostart
+
+
+def test_the_user_is_looked_at_and_not_root() -> None:
+    """Also where the play becomes root."""
+    tasks = yaml.safe_load((ROLE / "tasks" / "main.yml").read_text())
+    looks = [task for task in tasks if {"ansible.builtin.setup", "ansible.builtin.stat"} & set(task)]
+    assert len(looks) == 2
+    assert [task["become"] for task in looks] == [False, False]
+
+
 def test_of_a_machine_that_goes_no_more_is_asked_than_its_name_and_disk() -> None:
     machine = rendered("{{ __desktop_machine }}", desktop_state="absent")
     assert machine == {"name": "desktop", "state": "absent", "disks": [{"name": "data", "size": "60g"}]}
