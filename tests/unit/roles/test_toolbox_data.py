@@ -13,7 +13,11 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 ROLE = Path(__file__).parents[3] / "roles" / "toolbox"
-FACTS = {"machine_ssh_public_key": "ssh-ed25519 AAAA", "small_linux_boot": {"kernel": {"checksum": "sha256:ab"}}}
+FACTS = {
+    "ansible_facts": {"user_dir": "/home/ana", "user_uid": 1000},
+    "machine_ssh_public_key": "ssh-ed25519 AAAA",
+    "small_linux_boot": {"kernel": {"checksum": "sha256:ab"}},
+}
 DATA = {"name": "data", "size": "20g"}
 
 
@@ -125,3 +129,17 @@ def test_a_machine_that_is_not_kept_is_not_reached(current: str, right: bool) ->
     assert rendered(f"{{{{ {wanted['that']} }}}}", **told) is right
     message = rendered(wanted["fail_msg"], **told)
     assert message.startswith(f"toolbox_current: '{current}' is not") and "write one of work, off, or ''" in message
+
+
+@pytest.mark.parametrize(
+    ("become", "uid", "places"),
+    [
+        (True, 1000, ["/var/lib/slipway/small-linux", "/var/cache/slipway/small-linux"]),
+        (False, 0, ["/var/lib/slipway/small-linux", "/var/cache/slipway/small-linux"]),
+        (False, 1000, ["/home/ana/.local/share/slipway/toolbox", "/home/ana/.cache/slipway/small-linux"]),
+    ],
+)
+def test_an_image_is_built_where_its_builder_may(become: bool, uid: int, places: list[str]) -> None:
+    facts = {"user_dir": "/home/ana", "user_uid": uid}
+    found = rendered("{{ __toolbox_place }}", toolbox_become=become, ansible_facts=facts)
+    assert list(found.values()) == places
