@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +145,9 @@ def test_an_image_is_built_where_its_builder_may(become: bool, uid: int, places:
     facts = {"user_dir": "/home/ana", "user_uid": uid}
     found = rendered("{{ __toolbox_place }}", toolbox_become=become, ansible_facts=facts)
     assert list(found.values()) == places
+
+
+def test_the_image_that_goes_is_the_one_that_was_built_here() -> None:
+    note = b64encode(json.dumps({"files": {"vmlinuz": "ab", "initrd": "cd"}}).encode()).decode()
+    assert rendered("{{ __toolbox_digests }}", __toolbox_slurped={"content": note}) == ["ab", "cd"]
+    assert rendered("{{ __toolbox_digests }}", __toolbox_slurped={"failed": False, "msg": "there is none"}) == []
