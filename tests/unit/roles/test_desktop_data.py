@@ -14,7 +14,10 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 ROLE = Path(__file__).parents[3] / "roles" / "desktop"
-FACTS = {"ansible_facts": {"user_dir": "/home/ana", "user_uid": 1000}, "machine_ssh_public_key": "ssh-ed25519 AAAA"}
+FACTS = {
+    "ansible_facts": {"user_dir": "/home/ana", "user_uid": 1000, "architecture": "x86_64"},
+    "machine_ssh_public_key": "ssh-ed25519 AAAA",
+}
 
 
 def rendered(text: str, **more: Any) -> Any:
@@ -72,12 +75,30 @@ def test_a_machine_of_the_systems_hypervisor_starts_with_the_host(uri: str, stat
     assert machine.get("autostart") is autostart
 
 
+@pytest.mark.parametrize(
+    ("architecture", "folders", "firmware"),
+    [
+        ("x86_64", [{"source": "/home/ana"}], None),
+        ("aarch64", [{"source": "/home/ana"}], "efi"),
+        ("arm64", [{"source": "/home/ana"}], "efi"),
+        ("aarch64", [], None),
+    ],
+)
+def test_folders_on_arm64_need_uefi(architecture: str, folders: list, firmware: str | None) -> None:
+    facts = {**FACTS["ansible_facts"], "architecture": architecture}
+    machine = rendered("{{ __desktop_machine }}", ansible_facts=facts, desktop_folders=folders)
+    assert machine.get("firmware") == firmware
+
+
 def test_the_user_is_looked_at_and_not_root() -> None:
     """Also where the play becomes root."""
     tasks = yaml.safe_load((ROLE / "tasks" / "main.yml").read_text())
     looks = [task for task in tasks if {"ansible.builtin.setup", "ansible.builtin.stat"} & set(task)]
     assert len(looks) == 2
     assert [task["become"] for task in looks] == [False, False]
+    facts = dict.fromkeys(["architecture", "os_family", "pkg_mgr", "user_dir"], "x")
+    assert rendered(f"{{{{ {looks[0]['when']} }}}}", ansible_facts=facts) is False, "what is known is not asked for"
+    assert rendered(f"{{{{ {looks[0]['when']} }}}}", ansible_facts={}) is True
 
 
 def test_of_a_machine_that_goes_no_more_is_asked_than_its_name_and_disk() -> None:
