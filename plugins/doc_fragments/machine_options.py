@@ -231,9 +231,9 @@ options:
     description:
       - How far a started machine must come. V(none) does not wait, V(running) wants it to run, V(address) to have an address, and
         V(ssh) to answer on SSH with the host key that was made for it.
+      - If it is left out, V(ssh) where there is a way in and a host key of ours; V(running) for a machine without networks, and for one that others have made.
     type: str
     choices: [none, running, address, ssh]
-    default: ssh
   timeout:
     description: Seconds that may take. An emulated machine needs some ten times longer than another one.
     type: float

@@ -51,12 +51,8 @@ EXAMPLES = r"""
       ssh_keys: ["{{ lookup('ansible.builtin.file', '~/.ssh/id_ed25519.pub') }}"]
   register: web
 
-- name: It is a host of this play's inventory from now on
-  ansible.builtin.add_host:
-    name: web
-    groups: machines
-    ansible_host: "{{ web.resources['machine/web'].address }}"
-    ansible_port: "{{ web.resources['machine/web'].port }}"
+- name: It is a host of this play's inventory from now on, with its host key pinned
+  ansible.builtin.add_host: "{{ {'name': 'web', 'groups': 'machines'} | combine(web.resources['machine/web'].connection) }}"
 
 - name: A machine of your own, without root, with SSH and the site on this host's loopback, and with your folder of that site
   slipway.docker.machine:

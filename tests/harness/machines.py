@@ -100,11 +100,11 @@ class Machines(Promises):
             run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "tests", "-f", str(private)])
         return private, private.with_suffix(".pub").read_text().strip()
 
-    def empty_image(self) -> dict[str, str]:
+    def empty_image(self, size: str = "8M") -> dict[str, str]:
         """The image of a disk with nothing on it: its machines run, and do nothing."""
-        path = self.place / "empty.qcow2"
+        path = self.place / f"empty-{size}.qcow2"
         if not path.exists():
-            run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), "8M"])
+            run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), size])
         return of(path)
 
     def small(self, image: Image, **more: Any) -> dict[str, Any]:

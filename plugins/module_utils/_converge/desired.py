@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os.path
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -280,7 +281,7 @@ def _to_dict(value: Any) -> dict:
 
 CONVERTERS = {
     "str": _to_str,
-    "path": _to_str,
+    "path": lambda value: os.path.expanduser(_to_str(value)),  # as Ansible does with its own options of this type
     "int": _to_int,
     "float": _to_float,
     "bool": _to_bool,

@@ -57,9 +57,16 @@ def updates(
     labels.update(labels_of(resource, world.facts["project"]))
     if "image" in changed:
         generation += 1
+        define["Root"] = making.root_document(resource, world, generation)
+        if define["Root"]["Path"] in world.facts["volumes"]:
+            yield Step(
+                "remove_volume",
+                f"remove the root disk that a rebuild of {name} which was cut off has left",
+                {"path": define["Root"]["Path"]},
+                phase=Phase.PREPARE,
+            )
         yield making.make_root(resource, world, generation, Phase.PREPARE)
         yield making.write_seed(resource, world)
-        define["Root"] = making.root_document(resource, world, generation)
         define["Seed"] = making.Place(resource, world).volume(names.SEED, "iso")
     if {"image", "labels", "protect"} & set(changed):
         labels = {
@@ -120,6 +127,8 @@ def updates(
         if labels != (raw.get("Labels") or {}) or "Root" in define:
             define["Labels"] = labels
         before = {key: raw.get("Defined", raw).get(key) for key in define}
+        if "image" in changed:
+            before["Seed"] = ""  # the one it had was under the new one's name, and is gone
         if set(define) == {"Labels"}:
             yield Step(
                 "label",
@@ -173,7 +182,8 @@ def _boot(resource: Resource, observed: Observed, lost: set[str], world: World) 
     place, said = making.Place(resource, world), dict(resource.body.get("Boot") or {})
     said.update({key: place.image(said[key], "raw") for key in ("Kernel", "Initrd") if key in said})
     kept = observed.raw["Defined"].get("Boot") or {}
-    return {**{key: value for key, value in kept.items() if key not in lost}, **said}
+    whole = {**{key: value for key, value in kept.items() if key not in lost}, **said}
+    return {key: whole.get(key, "") for key in ("Kernel", "Initrd", "Cmdline")} if whole.get("Kernel") else {}
 
 
 def _lost(option: str, changes: Sequence[Change]) -> set[str]:

@@ -49,6 +49,8 @@ class Driver:
     detach: bool = True
     update: bool = True
     autostart: bool = True
+    # What can go along with a definition.
+    undefine: tuple[str, ...] = ("MANAGED_SAVE", "SNAPSHOTS_METADATA", "CHECKPOINTS_METADATA", "NVRAM")
     # Labels can be kept in the domain.
     metadata: bool = True
     agent: bool = True
@@ -111,6 +113,7 @@ VBOX = Driver(
     headroom=False,
     redefine=False,
     autostart=False,
+    undefine=("SNAPSHOTS_METADATA",),
     metadata=False,
     agent=False,
     folders=False,
@@ -139,6 +142,7 @@ HYPERV = Driver(
     redefine=False,
     detach=False,
     update=False,
+    undefine=(),
     metadata=False,
     agent=False,
     folders=False,
@@ -160,6 +164,7 @@ TEST = Driver(
     attach=False,
     detach=False,
     update=False,
+    undefine=("MANAGED_SAVE", "SNAPSHOTS_METADATA"),
     agent=False,
     folders=False,
     upload=False,

@@ -181,9 +181,17 @@ class Hypervisor:
         lasts = domain.isPersistent()
         raw = xml.document(self._definition(domain) if lasts else domain.XMLDesc(0))
         raw["State"], raw["Reason"] = state, reason
-        raw["Autostart"] = bool(domain.autostart()) if lasts else False
+        raw["Autostart"] = self._autostart(domain) if lasts else False
         raw["Live"] = xml.document(domain.XMLDesc(0)) if domain.isActive() else {}
         return raw
+
+    def _autostart(self, domain: Any) -> bool:
+        try:
+            return bool(domain.autostart())
+        except self.libvirt.libvirtError as error:
+            if error.get_error_code() != self.libvirt.VIR_ERR_NO_SUPPORT:
+                raise
+            return False  # VirtualBox has no such thing
 
     def networks(self) -> list[dict[str, Any]]:
         """Documents of all networks, with Active and Autostart."""
@@ -309,14 +317,22 @@ class Hypervisor:
 
     def addresses(self, domain: Any) -> list[str]:
         """Where a running machine can be reached, the surest first: leases that are valid, the agent, what the host has seen."""
+        macs, sources = self._sources(domain)
+        return address.addresses(macs, sources.values())
+
+    def whereabouts(self, domain: Any) -> dict[str, list[str]]:
+        """What each source by itself says of that: lease, agent, neighbour."""
+        macs, sources = self._sources(domain)
+        return {name: address.addresses(macs, [source]) for name, source in sources.items()}
+
+    def _sources(self, domain: Any) -> tuple[list[str], dict[str, Callable[[], address.Known]]]:
         cards = xml.document(self.read(domain.XMLDesc, 0))["Interfaces"]
         networks = sorted({card["Source"] for card in cards.values() if card["Type"] == "network"})
-        sources = [
-            lambda: self._leased(networks),
-            lambda: self._told(domain, self.libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT),
-            lambda: self._told(domain, self.libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP),
-        ]
-        return address.addresses(address.outside(cards), sources)
+        return address.outside(cards), {
+            "lease": lambda: self._leased(networks),
+            "agent": lambda: self._told(domain, self.libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT),
+            "neighbour": lambda: self._told(domain, self.libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP),
+        }
 
     def _leased(self, networks: list[str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -335,6 +351,10 @@ class Hypervisor:
         if source not in self._digests:
             self._digests[source] = sources.digest(source)
         return self._digests[source]
+
+    def capacity_of(self, source: str, form: str) -> int:
+        """Bytes of the disk in an image's file on this host; 0 when that is not known yet."""
+        return sources.capacity(source, form)
 
     def refusal(self, binding: tuple[str, str, str]) -> str:
         """Why a port of the hypervisor's host cannot be had; empty when it can, or nobody here can know."""

@@ -29,6 +29,11 @@ def digest(value: str) -> str:
     return match[1]
 
 
+def too_small(size: int, least: int) -> str:
+    """What is said of a root disk that cannot hold its image."""
+    return f"{size} is less than the disk in the image has ({least}); write a size that is not smaller, or leave it out"
+
+
 def check(spec: Mapping) -> Iterator[tuple[str, str]]:
     """Mistakes in the dictionary that names an image."""
     try:

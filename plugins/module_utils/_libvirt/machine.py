@@ -69,7 +69,7 @@ def _check(spec: Mapping) -> Iterator[tuple[str, str]]:
                 yield name, f"{quote(spec[name])} is more than {name}_max ({most}); raise {name}_max"
         elif most:
             yield name + "_max", f"goes with {name}; add {name}"
-    if spec["state"] != "absent":
+    if spec["state"] in ("running", "restarted"):
         yield from _check_reach(spec)
     given = spec.get("seed") or {}
     for place, sentence in seed.check({**given, "hostname": given.get("hostname") or "machine"}):
@@ -129,7 +129,7 @@ OPTIONS = (
     Option("memory", "str", "Memory", values.memory, update=True, resets=True),
     Option("memory_max", "str", "MemoryMax", values.memory, update=True, resets=True),
     Option("cpu", "str", "Cpu", update=True, resets=True),
-    Option("machine_type", "str", "MachineType", update=True, resets=True),
+    Option("machine_type", "str", "MachineType", matches=names.same_board, update=True, resets=True),
     Option("firmware", "str", "Firmware", choices=("bios", "efi"), update=True, resets=True),
     Option("accel", "str", "Type", values.accelerator, matches=values.accelerator_matches, choices=("auto", *values.ACCELERATORS), update=True, resets=True),
     Option("disks", "list", "Disks", values.disks, values.disks_back, elements="dict", suboptions=DISK, keyed=True, update=True, resets=True, unset={}),
@@ -141,7 +141,7 @@ OPTIONS = (
     Option("labels", "dict", "Labels", values.labels, values.own_labels_out, keyed=True, update=True, resets=True),
     Option("seed", "dict", suboptions=SEED),
     Option("pool", "str"),
-    Option("wait_for", choices=WAITS, default="ssh"),
+    Option("wait_for", choices=WAITS),
     Option("timeout", "float", default=300.0),
     Option("shutdown_timeout", "float", default=120.0),
 )  # fmt: skip

@@ -12,13 +12,16 @@ from .._converge.desired import Resource
 from .._converge.errors import SpecError
 from .._converge.kind import Step
 from .._converge.observed import Observed, World
-from . import image, names, values
+from . import address, image, names, values
 
 
 def generation(world: World, resource: Resource) -> int:
-    """Which root disk this machine is at: 1 for the first, one more with each rebuild."""
+    """Which root disk this machine is at: 1 for the first, one more with each rebuild. A label may be lost, the disk's name is not."""
     observed = world.get(resource.key)
-    return int((observed.raw.get("Labels") or {}).get(names.GENERATION) or 1) if observed is not None else 1
+    if observed is None:
+        return 1
+    volume = names.volume_of((observed.raw.get("Root") or {}).get("Path") or "", world.facts["project"])
+    return (volume.generation if volume else 0) or int((observed.raw.get("Labels") or {}).get(names.GENERATION) or 1)
 
 
 class Place:
@@ -170,16 +173,16 @@ def _first_start_lies_ahead(resource: Resource, world: World) -> bool:
     observed = world.get(resource.key)
     if observed is None or observed.health == "starting":
         return True
+    return _is_remade(resource, observed)
+
+
+def _is_remade(resource: Resource, observed: Observed) -> bool:
     return "image" in resource.fields and observed.raw.get("Image") != resource.body["Image"]
 
 
 def settling(resource: Resource, world: World) -> Iterator[Step]:
     """The seed holds secrets, so it goes as soon as it has done its work. A system that runs from RAM needs it at every start."""
-    if (
-        resource.intent.get("wait_for") == "ssh"
-        and "image" in resource.fields
-        and _first_start_lies_ahead(resource, world)
-    ):
+    if rung(resource, world) == "ssh" and "image" in resource.fields and _first_start_lies_ahead(resource, world):
         path = Place(resource, world).volume(names.SEED, "iso")
         yield Step("eject_seed", f"take the seed out of {resource.name}", {"path": path}, phase=Phase.FINAL)
         yield Step("remove_volume", f"remove the seed of {resource.name}", {"path": path}, phase=Phase.FINAL)
@@ -205,13 +208,25 @@ def left(observed: Observed, world: World) -> Iterator[str]:
             yield f"the reservation of {card['Address']} in the network {card['Source']}"
 
 
+def rung(resource: Resource, world: World) -> str:
+    """How far a machine is waited for: as it was said, else until SSH where there is a way in and a host key of ours that proves it."""
+    if resource.intent.get("wait_for"):
+        return str(resource.intent["wait_for"])
+    observed = world.get(resource.key)
+    raw = observed.raw if observed is not None else {}
+    cards = resource.fields.get("networks") or raw.get("Interfaces") or {}
+    way_in = address.outside(cards) or address.forwarded(cards)
+    keyed = observed is None or _is_remade(resource, observed) or names.HOST_KEY in (raw.get("Labels") or {})
+    return "ssh" if way_in and keyed else "running"
+
+
 def awaited(resource: Resource, world: World) -> dict[str, Any]:
-    rung = resource.intent.get("wait_for") or "ssh"
-    words = {"none": "is started", "running": "runs", "address": "has an address", "ssh": "answers on SSH"}[rung]
+    last = rung(resource, world)
+    words = {"none": "is started", "running": "runs", "address": "has an address", "ssh": "answers on SSH"}[last]
     cards = resource.fields.get("networks") or {}
     return {
         "words": words,
-        "rung": rung,
+        "rung": last,
         "deadline": resource.intent.get("timeout"),
         "addresses": [card["Address"] for card in cards.values() if card.get("Address")],
         "console": Place(resource, world).volume(names.CONSOLE, "log"),

@@ -100,3 +100,17 @@ def mac(identity: str, position: str) -> str:
     """The address of a card: from the machine's UUID, so that its lease and its trust outlast a rebuild."""
     digits = sha256(f"{identity}/{position}".encode()).hexdigest()
     return "52:54:00:" + ":".join(digits[index : index + 2] for index in (0, 2, 4))
+
+
+def family(machine: str) -> str:
+    """Return the name that a versioned machine type is found under: pc-q35-7.2 is a q35."""
+    if machine.startswith("pc-q35"):
+        return "q35"
+    if machine.startswith("pc-"):
+        return "pc"
+    return re.sub(r"-\d+(\.\d+)*$", "", machine)
+
+
+def same_board(wanted: str, found: str) -> bool:
+    """Whether a machine type is the one that was asked for: libvirt writes a version down where none was said."""
+    return wanted in (found, family(found))

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._converge.action import Action
 from .._converge.errors import EngineError
-from . import host_key, iso, names, seed, xml
+from . import drivers, host_key, iso, names, seed, xml
 from .hypervisor import Hypervisor
 from .metadata import labels_xml
 from .perform_part import Part
@@ -85,7 +85,8 @@ class Machines(Part):
         )
         found = xml.document(self.hypervisor.definition(domain))
         for key, value in wanted.items():
-            if found[key] != value:
+            same = names.same_board(value, found[key]) if key == "MachineType" else found[key] == value
+            if not same:
                 raise EngineError(
                     f"libvirt was told {key} {value!r} and has {found[key]!r}; this hypervisor cannot do that", 500
                 )
@@ -115,13 +116,8 @@ class Machines(Part):
         if domain is None:
             return
         self.turn_off(domain)
-        lib = self.libvirt
-        flags = (
-            lib.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-            | lib.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-            | lib.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-            | lib.VIR_DOMAIN_UNDEFINE_NVRAM
-        )
+        along = drivers.driver_of(self.hypervisor.uri).undefine
+        flags = sum(getattr(self.libvirt, f"VIR_DOMAIN_UNDEFINE_{name}") for name in along)
         if domain.isPersistent():
             self.change("undefine", domain.undefineFlags, flags)
 

@@ -13,7 +13,7 @@ from typing import Any
 from .._converge.action import Action
 from .._converge.errors import EngineError
 from .._converge.lock import locked
-from . import names, sources, uris, xml
+from . import image, names, sources, uris, xml
 from .hypervisor import Hypervisor
 from .perform_part import Part
 
@@ -73,7 +73,7 @@ class Storage(Part):
         if length is None:
             raise EngineError(f"{place} does not say how long it is; copy it to this host and name its path", 400)
         directory = os.path.dirname(path)
-        local = os.path.isdir(directory) and os.access(directory, os.W_OK)
+        local = uris.is_here(self.hypervisor.uri) and os.path.isdir(directory) and os.access(directory, os.W_OK)
         target = path + PART if local else path
         self.drop(target)
         pool = self.hypervisor.pool_of(path)
@@ -123,10 +123,12 @@ class Storage(Part):
         payload = action.payload
         self.verify(payload["backing"], payload["digest"])
         backing = self.hypervisor.volume(payload["backing"])
-        capacity = max(payload["capacity"] or 0, xml.volume_document(self.hypervisor.read(backing.XMLDesc))["Capacity"])
+        least = xml.volume_document(self.hypervisor.read(backing.XMLDesc))["Capacity"]
+        if payload["capacity"] and payload["capacity"] < least:
+            raise EngineError(f"size: {image.too_small(payload['capacity'], least)}", 400)
         self.create_volume(
             payload["Path"],
-            capacity,
+            payload["capacity"] or least,
             payload["Format"],
             {"Path": payload["backing"], "Format": payload["backing_format"]},
         )

@@ -66,8 +66,9 @@ def check(hypervisor: Hypervisor, driver: drivers.Driver, planned: Plan, task: T
     """What can be told before anything is touched, and only from what is there."""
     mistakes = Mistakes()
     places = {resource.key: resource.place for resource in task.desired}
+    known = {item.key: item for item in reversed(world.everything)}  # what is said no more is protected all the same
     for action in planned.actions:
-        observed = world.get(action.resource)
+        observed = known.get(action.resource)
         if (
             action.verb in ("remove", "make_root")
             and observed is not None
@@ -80,6 +81,8 @@ def check(hypervisor: Hypervisor, driver: drivers.Driver, planned: Plan, task: T
             )
         if action.verb == "fetch":
             _check_source(hypervisor, action, join(places.get(action.resource, ""), "source"), mistakes)
+        if action.verb == "make_root" and action.payload["capacity"]:
+            _check_size(hypervisor, action, task, world, join(places.get(action.resource, ""), "size"), mistakes)
         if action.verb == "create" and action.kind == "machine":
             _check_new(action, places.get(action.resource, ""), world, mistakes)
         if action.verb == "define" and observed is not None:
@@ -139,6 +142,23 @@ def _check_source(hypervisor: Hypervisor, action: Action, place: str, mistakes: 
             place,
             f"{quote(source)} has the checksum sha256:{found}, not the one that was said; get the right file, or correct checksum",
         )
+
+
+def _check_size(
+    hypervisor: Hypervisor, action: Action, task: Task, world: World, place: str, mistakes: Mistakes
+) -> None:
+    """A root disk that is smaller than what it is made from, as far as that is known before it is fetched."""
+    wanted = next(resource for resource in task.desired if resource.key == action.resource)
+    said, held = wanted.intent["said"]["image"], world.get(("image", action.payload["digest"][: image.SHORT]))
+    if held is not None:
+        least = held.raw["Capacity"]
+    else:
+        try:
+            least = hypervisor.capacity_of(said["source"], said["format"]) if said.get("source") else 0
+        except EngineError:
+            return  # said of the source already
+    if action.payload["capacity"] < least:
+        mistakes.add(place, image.too_small(action.payload["capacity"], least))
 
 
 def _check_new(action: Action, place: str, world: World, mistakes: Mistakes) -> None:

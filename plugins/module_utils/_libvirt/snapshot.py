@@ -40,7 +40,8 @@ def snapshot(hypervisor: Hypervisor, desired: Sequence[Resource], policy: Policy
     orphans = [
         item for item in (*found, *remains.values()) if item.ours and item.key not in wanted and item.kind not in SHARED
     ]
-    return World(objects, (), orphans, _users(seen), {}, _facts(hypervisor, seen, desired), remains)
+    leftovers = () if policy.absent else tuple(_leftovers(seen, desired))
+    return World(objects, leftovers, orphans, _users(seen), {}, _facts(hypervisor, seen, desired), remains)
 
 
 # -- what the hypervisor's lists say ---------------------------------------------------------------------------
@@ -247,6 +248,31 @@ def _reserved(identity: str, reservations: Mapping) -> dict[str, dict]:
         for mac, item in hosts.items()
         if mac in numbers and item.get("Ip")
     }
+
+
+def _leftovers(seen: Seen, desired: Sequence[Resource]) -> Iterator[Observed]:
+    """Root disks that a rebuild which was cut off has left. The new one of a rebuild that is still wanted is not among them: that makes it anew."""
+    wanted = {
+        resource.name: resource
+        for resource in desired
+        if resource.kind is machine.KIND and resource.intent["state"] != "absent"
+    }
+    backing = {raw.get("Backing") for raw in seen.volumes.values()}
+    for raw in seen.machines:
+        resource, used = wanted.get(raw["Name"]), {_root_path(raw), _root_path(raw.get("Live") or {})}
+        current = seen.own.get(_root_path(raw))
+        if resource is None or current is None or not seen.is_labelled(raw):
+            continue
+        remade = resource.body.get("Image") not in (None, _image_of(raw, raw.get("Labels") or {}))
+        for path, volume in seen.own.items():
+            begun = remade and volume.generation == current.generation + 1
+            if volume.machine == raw["Name"] and volume.generation and path not in used | backing and not begun:
+                name = f"{volume.machine}/{volume.part}"
+                yield Observed(disk.KIND, name, path, seen.volumes[path], called=name, ours=True)
+
+
+def _root_path(raw: Mapping) -> str:
+    return (raw.get("Root") or {}).get("Path") or ""
 
 
 # -- what machines stand on ------------------------------------------------------------------------------------

@@ -34,6 +34,20 @@ def opened(place: str) -> Iterator[tuple[Any, int | None]]:
         yield stream, length
 
 
+def capacity(place: str, form: str) -> int:
+    """Bytes of the disk that an image holds; 0 for a URL, and for what is no such image.
+
+    The header of a qcow2 file says it: https://www.qemu.org/docs/master/interop/qcow2.html
+    """
+    if place.startswith(REMOTE):
+        return 0
+    with opened(place) as (stream, length):
+        if form == "raw":
+            return length or 0
+        header = stream.read(32)
+    return int.from_bytes(header[24:32], "big") if header[:4] == b"QFI\xfb" else 0
+
+
 def digest(place: str) -> str:
     """The SHA-256 of a file in hexadecimal digits; empty for a URL, which is read when it is fetched."""
     if place.startswith(REMOTE):

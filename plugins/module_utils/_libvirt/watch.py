@@ -26,7 +26,8 @@ class Ladder:
         self.name = name
         self.payload = payload
         self.rung = payload["rung"]
-        self.deadline = time.monotonic() + payload["deadline"]
+        self.began = time.monotonic()
+        self.deadline = self.began + payload["deadline"]
         self.domain = hypervisor.domain(name)
 
     def climb(self) -> None:
@@ -43,7 +44,7 @@ class Ladder:
     def _runs(self) -> None:
         state = self.hypervisor.read(self.domain.state)[0]
         if state not in (1, 2):
-            raise self._failure("running", f"it is {STATES[state] if state < len(STATES) else state}")
+            raise self._failure("running", f"it is {_in_words(state)}")
 
     def _address(self) -> tuple[str, int]:
         """Where SSH is to answer: address and port."""
@@ -67,7 +68,7 @@ class Ladder:
         document = xml.document(self.hypervisor.read(self.domain.XMLDesc, 0))
         key = document["Labels"].get(names.HOST_KEY)
         if not key:
-            raise self._failure("host key", "no host key is noted for it; rebuild the machine to give it one")
+            raise self._failure("host key", "no host key is noted for it; say wait_for: running")
         stopped = threading.Event()
 
         def wait(seconds: float) -> bool:
@@ -83,17 +84,29 @@ class Ladder:
         if stopped.is_set():
             self._runs()
         if not verdict.ok:
-            raise self._failure(
-                verdict.rung, f"{place}{'' if port == address.SSH else f' port {port}'}: {verdict.evidence}"
-            )
+            where = "" if place in verdict.evidence else f"{place}{'' if port == address.SSH else f' port {port}'}: "
+            raise self._failure(verdict.rung, where + verdict.evidence)
 
     def _failure(self, rung: str, evidence: str) -> EngineError:
         said = self._console()
         console = f"; the end of its console: {said}" if said else ""
+        spent = min(time.monotonic() - self.began, self.payload["deadline"])
         return EngineError(
-            f"not ready within {self.payload['deadline']:g} s, it has not come as far as {rung}: {evidence}{console}",
+            f"not ready after {spent:.0f} s, it has not come as far as {rung}: {evidence}{self._seen(rung)}{console}",
             500,
         )
+
+    def _seen(self, rung: str) -> str:
+        """What the hypervisor knows of a machine that runs, for whoever looks for the cause."""
+        if rung == "running":
+            return ""
+        try:
+            state = self.hypervisor.read(self.domain.state)[0]
+            places = self.hypervisor.whereabouts(self.domain)
+        except SlipwayError:
+            return ""
+        known = ", ".join(f"{name} {' '.join(found) or 'none'}" for name, found in places.items())
+        return f"; it is {_in_words(state)}, {known}"
 
     def _console(self) -> str:
         try:
@@ -105,3 +118,7 @@ class Ladder:
             return ""
         lines = [line.strip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
         return " | ".join(lines[-CONSOLE:])
+
+
+def _in_words(state: int) -> str:
+    return STATES[state] if state < len(STATES) else str(state)

@@ -8,7 +8,7 @@ document(text) reads, render(document) writes a new domain, patch(text, changes)
 from __future__ import annotations
 
 from .xml_device import controller_xml, disk_xml, free_target, interface_xml, root_xml, seed_xml
-from .xml_domain import NAMESPACE, alias_of, devices, document, family
+from .xml_domain import NAMESPACE, alias_of, devices, document
 from .xml_host import host_xml, network_document, network_xml, pool_path, pool_xml, volume_document, volume_xml
 from .xml_patch import KEYS, patch
 from .xml_render import SPARE_PORTS, render
@@ -22,7 +22,6 @@ __all__ = [
     "devices",
     "disk_xml",
     "document",
-    "family",
     "free_target",
     "host_xml",
     "interface_xml",

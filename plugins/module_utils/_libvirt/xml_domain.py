@@ -63,7 +63,7 @@ def document(text: str) -> dict[str, Any]:
         "UUID": domain.said("uuid"),
         "Type": domain.get("type"),
         "Arch": domain.said("os/type", "arch"),
-        "MachineType": family(domain.said("os/type", "machine")),
+        "MachineType": domain.said("os/type", "machine"),
         "Memory": size_of(domain.find("currentMemory") or domain.find("memory")),
         "MemoryMax": size_of(domain.find("memory")),
         "Cpus": int(domain.said("vcpu", "current") or cpus_max),
@@ -81,15 +81,6 @@ def document(text: str) -> dict[str, Any]:
         "Serial": _serial(domain),
         "Labels": labels_in(domain, NAMESPACE),
     }
-
-
-def family(machine: str) -> str:
-    """Return the name that a versioned machine type is found under: pc-q35-7.2 is a q35."""
-    if machine.startswith("pc-q35"):
-        return "q35"
-    if machine.startswith("pc-"):
-        return "pc"
-    return re.sub(r"-\d+(\.\d+)*$", "", machine)
 
 
 def size_of(element: Element | None) -> int:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Callable
 
+from . import names
 from .markup import Element, parse, root_of
 from .metadata import set_labels
 from .xml_device import (
@@ -31,7 +32,6 @@ from .xml_domain import (
     disks_of,
     document,
     elements_of,
-    family,
     format_of,
     interface_of,
     interfaces_of,
@@ -101,7 +101,7 @@ def _patch_machine_type(domain: Element, machine: str) -> None:
         address = element.find("address")
         if address is not None and address.get("type") in ("pci", "drive"):
             element.remove(address)
-    for controller in controllers(family(machine), len(devices.children()) + SPARE_PORTS):
+    for controller in controllers(names.family(machine), len(devices.children()) + SPARE_PORTS):
         if controller.get("type") == "pci":
             devices.add(controller, "controller")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from . import names
 from .markup import Element
 from .metadata import set_labels
 from .xml_device import (
@@ -121,7 +122,7 @@ def _device_elements(wanted: Mapping[str, Any]) -> list[Element]:
     ports = len(disks) + len(interfaces) + len(wanted["Folders"]) + len(others) + SPARE_PORTS
     return [
         *disks,
-        *controllers(wanted["MachineType"], ports),
+        *controllers(names.family(wanted["MachineType"]), ports),
         *scsi,
         *interfaces,
         *serial_elements(wanted["Serial"], wanted["Arch"]),

@@ -80,6 +80,9 @@ class Case:
             return self.spec(**GONE, machines=[AWAY])
         if self.name == "restart":
             return {**self.web(machine_type="pc", memory="96m"), "on_restart_required": "restart"}
+        if self.name == "rebuild":
+            rebuilt = self.web(image=self.machines.empty_image("12M"))
+            return {**rebuilt, "destroy": {"machines": ["web"]}, "on_restart_required": "restart"}
         disks = [{"name": "data", "size": "2m"}, {"name": "more", "size": "1m"}]
         changed = {"cpus": 2, "labels": {"a": "b"}, "autostart": False, "disks": disks}
         if self.name == "hot":
@@ -91,6 +94,11 @@ class Case:
     def definitions(self) -> list[str]:
         """The machine as it runs, and as it counts from its next start on."""
         return [self.machines.hypervisor.virsh("dumpxml", "web", *which) for which in ((), ("--inactive",))]
+
+    def roots(self) -> list[str]:
+        """The root disks that there are."""
+        volumes = self.machines.hypervisor.snapshot()["volumes"]
+        return [name for pool, name, _size in volumes if pool == "slipway" and ".root-" in name]
 
     def begin(self) -> None:
         """Go to the beginning."""
@@ -133,11 +141,12 @@ class Case:
             self.figures["next run converged"] += 1
             settled = self.machines("machines", check=True, **self.goal()).ok()
             assert settled["plan"] == [], f"{place}, then: {settled['plan']}"
+            assert len(self.roots()) == (self.name != "destroy"), f"{place}, then: {self.roots()}"
         self.end(place)
         self.figures["absent cleaned"] += 1
 
 
-@pytest.mark.parametrize("name", ["create", "change", "hot", "restart", "destroy"])
+@pytest.mark.parametrize("name", ["create", "change", "hot", "restart", "rebuild", "destroy"])
 def test_a_call_breaks(machines: Machines, figures: Counter, name: str) -> None:
     case = Case(machines, figures, name)
     case.begin()
@@ -154,6 +163,20 @@ def test_a_call_breaks(machines: Machines, figures: Counter, name: str) -> None:
                 failures.append(str(error).splitlines()[0])
                 machines.clean()
     assert not failures, f"{len(failures)} of them:\n" + "\n".join(failures)
+
+
+def test_a_rebuild_that_fails_leaves_what_there_was(machines: Machines, figures: Counter) -> None:
+    case = Case(machines, figures, "rebuild")
+    case.begin()
+    machines("machines", **case.goal()).ok()
+    start = next(number for number, call in enumerate(machines.calls, 1) if call.startswith("start"))
+    case.end("without a fault")
+    case.begin()
+    failed = machines("machines", fault=f"{start} refused", **case.goal())
+    assert "broken by the test" in failed.msg and "not complete" not in failed.msg, failed.msg
+    assert machines.hypervisor.state("web") == "running" and len(case.roots()) == 1
+    assert machines("machines", check=True, **case.start()).ok()["plan"] == []
+    case.end("a rebuild that failed")
 
 
 @pytest.mark.parametrize("again", [True, False], ids=["the next run takes it up", "absent releases it"])

@@ -65,6 +65,9 @@ class FakeHypervisor:
     def digest(self, _source: str) -> str:
         return ""
 
+    def capacity_of(self, _source: str, _form: str) -> int:
+        return 0
+
     def domain(self, name: str) -> str:
         return name
 
@@ -116,7 +119,7 @@ class FakeHypervisor:
         elif verb == "release":
             self.found["network"].get(payload["network"], {"Hosts": {}})["Hosts"].pop(payload["mac"], None)
         elif verb == "create" and action.kind == "disk":
-            self._volume(body["Path"], body["Capacity"], body["Format"])
+            self.add_volume(body["Path"], body["Capacity"], body["Format"])
         elif verb == "create":
             labels = {**body["Labels"], names.HOST_KEY: HOST_KEY}
             document = xml.document(xml.render({**body, "Labels": labels, "Seed": ""}))
@@ -127,14 +130,14 @@ class FakeHypervisor:
         elif verb == "start":
             self.found["machine"][action.resource[1]].update(State=RUNS, Reason=1)
         elif verb == "fetch":
-            self._volume(payload["path"], 1 << 30, payload["format"])
+            self.add_volume(payload["path"], 1 << 30, payload["format"])
         elif verb == "make_root":
-            self._volume(payload["Path"], payload["capacity"] or 1 << 30, payload["Format"], payload["backing"])
+            self.add_volume(payload["Path"], payload["capacity"] or 1 << 30, payload["Format"], payload["backing"])
         elif verb == "reserve":
             hosts = self.found["network"][payload["network"]]["Hosts"]
             hosts[payload["mac"]] = {"Ip": payload["address"], "Name": payload["name"]}
 
-    def _volume(self, path: str, capacity: int, form: str, backing: str = "") -> None:
+    def add_volume(self, path: str, capacity: int = 1 << 30, form: str = "qcow2", backing: str = "") -> None:
         self.found["volume"][path] = {
             "Name": path.rpartition("/")[2], "Path": path, "Format": form, "Capacity": capacity, "Allocation": 4096, "Backing": backing,
         }  # fmt: skip

@@ -40,6 +40,8 @@ def made(case: dict[str, Any]) -> FakeHypervisor:
         hypervisor.make(planned.actions)
     for place, values in (case.get("by_hand") or {}).items():
         hypervisor.change(place, values)
+    for path, backing in (case.get("volumes") or {}).items():
+        hypervisor.add_volume(path, backing=backing)
     hypervisor.uri = case.get("uri", hypervisor.uri)
     hypervisor.in_use = case.get("in_use") or {}
     hypervisor.asked.clear()

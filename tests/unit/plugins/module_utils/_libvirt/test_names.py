@@ -55,3 +55,25 @@ def test_what_is_not_of_the_project_is_not(path: str) -> None:
 )
 def test_a_volume_says_which_device_it_is(path: str, device: str) -> None:
     assert names.device_of(path) == device
+
+
+@pytest.mark.parametrize(
+    ("machine_type", "known_as"),
+    [
+        ("pc-q35-7.2", "q35"),
+        ("q35", "q35"),
+        ("pc-i440fx-7.2", "pc"),
+        ("pc", "pc"),
+        ("virt-9.1", "virt"),
+        ("s390-ccw-virtio-8.0", "s390-ccw-virtio"),
+        ("", ""),
+    ],
+)
+def test_a_machine_type_is_known_by_its_family(machine_type: str, known_as: str) -> None:
+    assert names.family(machine_type) == known_as
+    assert names.same_board(known_as, machine_type)
+
+
+def test_a_version_that_was_asked_for_is_that_version() -> None:
+    assert names.same_board("pc-q35-7.2", "pc-q35-7.2")
+    assert not names.same_board("pc-q35-7.2", "pc-q35-8.0") and not names.same_board("pc-q35-7.2", "q35")

@@ -191,7 +191,7 @@ def climb(time: Time, timeout: float = 60.0, key: str | None = __file__, **more:
 def test_pauses_grow_and_begin_anew_at_each_rung(monkeypatch: pytest.MonkeyPatch) -> None:
     time = Time(monkeypatch, *["tcp"] * 5, *["banner"] * 8, "reset", "in")
     assert climb(time).ok
-    assert time.waits == [0.2, 0.3, 0.45, 0.5, 0.5] + [0.2, 0.3, 0.45, 0.675, 1.013, 1.519, 2.0, 2.0] + [0.2]
+    assert time.waits == [0.2, 0.3, 0.45, 0.5, 0.5, 0.2, 0.3, 0.45, 0.675, 1.013, 1.519, 2.0, 2.0, 0.2]
 
 
 def test_a_look_that_took_long_is_part_of_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.slipway.docker.plugins.module_utils._libvirt import xml
+from ansible_collections.slipway.docker.plugins.module_utils._libvirt import names, xml
 
 from .documents import CHANGES, ELSEWHERE, IMAGES, MACHINES, MIB, disk, folder, interface, machine, user_card
 from .schema import check
@@ -28,6 +28,11 @@ def recorded(name: str) -> str:
     return (HERE / "fixtures" / f"{name}.xml").read_text()
 
 
+def as_sent(document: dict[str, Any]) -> dict[str, Any]:
+    """What libvirt answered, without the version that it wrote down where none was said."""
+    return {**document, "MachineType": names.family(document["MachineType"])}
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_what_is_written_is_read_again(name: str) -> None:
     assert xml.document(xml.render(ALL[name])) == ALL[name]
@@ -35,7 +40,7 @@ def test_what_is_written_is_read_again(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*MACHINES, "test"])
 def test_what_libvirt_makes_of_it_is_what_was_sent(name: str) -> None:
-    assert xml.document(recorded(name)) == ALL[name]
+    assert as_sent(xml.document(recorded(name))) == ALL[name]
 
 
 @pytest.mark.parametrize("name", RECORDED)
@@ -94,7 +99,7 @@ def test_an_unknown_key_is_refused() -> None:
 
 def test_a_running_machine_is_read_the_same() -> None:
     """Three disks and an interface were plugged in while it ran, which the spare ports allow; no guest answers the balloon."""
-    document = xml.document(recorded("running"))
+    document = as_sent(xml.document(recorded("running")))
     assert list(document["Disks"]) == ["data", "one", "two", "three"]
     assert list(document["Interfaces"]) == ["0", "1"]
     assert document["Memory"] == document["MemoryMax"]
@@ -218,7 +223,7 @@ def test_a_folder_that_is_told_and_not_there_or_there_and_not_told_is_not_as_dec
 
 def test_a_serial_or_a_file_names_a_disk_when_no_alias_does() -> None:
     text = re.sub(r" *<alias name='[^']*'/>\n", "", recorded("q35"))
-    assert xml.document(text) == MACHINES["q35"]
+    assert as_sent(xml.document(text)) == MACHINES["q35"]
     assert xml.document(re.sub(r" *<serial>[^<]*</serial>\n", "", text))["Root"] == MACHINES["q35"]["Root"]
 
 
@@ -236,22 +241,6 @@ def test_a_serial_or_a_file_names_a_disk_when_no_alias_does() -> None:
 def test_units_are_counted_in_bytes(said: str, meant: int) -> None:
     document = xml.document(f"<domain type='test'><name>a</name>{said}<os><type>hvm</type></os></domain>")
     assert (document["Memory"], document["MemoryMax"]) == (meant, meant)
-
-
-@pytest.mark.parametrize(
-    ("machine_type", "known_as"),
-    [
-        ("pc-q35-7.2", "q35"),
-        ("q35", "q35"),
-        ("pc-i440fx-7.2", "pc"),
-        ("pc", "pc"),
-        ("virt-9.1", "virt"),
-        ("s390-ccw-virtio-8.0", "s390-ccw-virtio"),
-        ("", ""),
-    ],
-)
-def test_a_machine_type_is_known_by_its_family(machine_type: str, known_as: str) -> None:
-    assert xml.family(machine_type) == known_as
 
 
 def test_devices_are_written_for_being_plugged_in() -> None:
