@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 
 from .._converge import ports
@@ -94,6 +95,7 @@ def check(hypervisor: Hypervisor, driver: drivers.Driver, planned: Plan, task: T
         if resource.key in starting:
             _check_ports(hypervisor, resource, world.facts["published"], mistakes)
         if resource.key in touched and resource.kind is machine.KIND:
+            _check_networks(resource, task, world, resource.key in starting, mistakes)
             for folder in (resource.fields.get("folders") or {}).values():
                 refusal = hypervisor.refusal_of_folder(folder["Source"], folder["ReadOnly"])
                 if refusal:
@@ -122,6 +124,29 @@ def _check_ports(
                 )
             elif refusal:
                 mistakes.add(place, f"{text} is a port of the host that {refusal}")
+
+
+def _check_networks(resource: Resource, task: Task, world: World, starts: bool, mistakes: Mistakes) -> None:
+    """Networks that nobody declares and that are off, and addresses that their networks do not have."""
+    declared = {item.name: item.fields for item in task.desired if item.kind is network.KIND}
+    for number, card in (resource.fields.get("networks") or {}).items():
+        if card["Type"] != "network":
+            continue
+        known, said = world.get(("network", card["Source"])), declared.get(card["Source"])
+        place = join(resource.place, f"networks[{number}]")
+        if starts and said is None and known is not None and not known.raw["Active"]:
+            mistakes.add(
+                f"{place}.network",
+                f"the network {quote(card['Source'])} is not active; run virsh net-start {card['Source']}, or declare it in networks",
+            )
+        place_of_host = (said or {}).get("address") or (known.raw["Address"] if known is not None else "")
+        if card.get("Address") and place_of_host:
+            whole = ipaddress.ip_interface(place_of_host).network
+            if ipaddress.ip_address(card["Address"]) not in whole:
+                mistakes.add(
+                    f"{place}.address",
+                    f"{quote(card['Address'])} is not in the network {card['Source']}, which has {whole}; write one that is",
+                )
 
 
 def _check_source(hypervisor: Hypervisor, action: Action, place: str, mistakes: Mistakes) -> None:
