@@ -41,6 +41,12 @@ def managed_save(machines: Machines) -> None:
     assert machines.hypervisor.snapshot()["files"]
 
 
+def firmware_with_variables(machines: Machines) -> None:
+    efi = spec(machines, firmware="efi")
+    machines("machines", **efi, on_restart_required="restart").ok()
+    assert [path for path in machines.hypervisor.snapshot()["files"] if path.endswith(".fd")]
+
+
 def undefined_by_hand(machines: Machines) -> None:
     for command in ("destroy", "undefine"):
         machines.hypervisor.virsh(command, "web")
@@ -64,7 +70,9 @@ def nothing(machines: Machines) -> None:
     assert "seed" in machines.hypervisor.virsh("domblklist", "web")
 
 
-BEFORE = [nothing, snapshots, managed_save, undefined_by_hand, undefined_while_it_runs, network_gone, daemon_restarted]
+BEFORE = [
+    nothing, snapshots, managed_save, firmware_with_variables, undefined_by_hand, undefined_while_it_runs, network_gone, daemon_restarted,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("first", BEFORE, ids=lambda first: first.__name__)
