@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import variables
 import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 
 ROLE = Path(__file__).parents[3] / "roles" / "toolbox"
 FACTS = {
@@ -24,21 +23,8 @@ DATA = {"name": "data", "size": "20g"}
 
 
 def rendered(text: str, **more: Any) -> Any:
-    """A text with the role's own variables in it, as Ansible has them."""
-    told = {
-        name: _trusted(value)
-        for path in ("defaults/main.yml", "vars/main.yml")
-        for name, value in yaml.safe_load((ROLE / path).read_text()).items()
-    }
-    return Templar(DataLoader(), variables={**told, **FACTS, **more}).template(trust_as_template(text))
-
-
-def _trusted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _trusted(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_trusted(item) for item in value]
-    return trust_as_template(value) if isinstance(value, str) else value
+    """A text with the role's own variables in it."""
+    return variables.rendered("toolbox", text, **{**FACTS, **more})
 
 
 def declared(*machines: dict, **more: Any) -> dict[str, dict]:
