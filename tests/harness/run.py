@@ -197,6 +197,22 @@ def ansible_command(program: str) -> str:
     return str(Path(sys.executable).parent / program)
 
 
+def ansible_playbook(
+    *arguments: str, directory: Path, env: Mapping[str, str] | None = None, seconds: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the real ansible-playbook in a directory, for at most so many seconds."""
+    return subprocess.run(
+        [ansible_command("ansible-playbook"), *arguments],
+        cwd=directory,
+        env=environment(**(env or {})),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
 def playbook(text: str, *options: str, env: Mapping[str, str] | None = None, directory: Path | None = None) -> Play:
     """Run a playbook given as text against localhost, through the real ansible-playbook."""
     with tempfile.TemporaryDirectory(prefix="slipway-play-") as temporary:
@@ -204,25 +220,13 @@ def playbook(text: str, *options: str, env: Mapping[str, str] | None = None, dir
         (place / "play.yml").write_text(text)
         record = Path(temporary, "record.jsonl")
         interpreter = f"ansible_python_interpreter={sys.executable}"
-        command = [
-            ansible_command("ansible-playbook"),
-            "-i",
-            "localhost,",
-            "-c",
-            "local",
-            "-e",
-            interpreter,
-            "play.yml",
-            *options,
-        ]
+        arguments = ["-i", "localhost,", "-c", "local", "-e", interpreter, "play.yml", *options]
         settings = {
             "SLIPWAY_RECORD": str(record),
             "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
             "ANSIBLE_CALLBACKS_ENABLED": "record",
             "ANSIBLE_HOME": f"{temporary}/home",
         }
-        done = subprocess.run(
-            command, cwd=place, env=environment(**settings, **(env or {})), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
-        )  # fmt: skip
+        done = ansible_playbook(*arguments, directory=place, env={**settings, **(env or {})})
         tasks = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
         return Play(done.returncode, done.stdout + done.stderr, tasks)

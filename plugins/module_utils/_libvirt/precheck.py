@@ -66,7 +66,8 @@ def notes(planned: Plan, task: Task, world: World) -> Iterator[str]:
 def check(hypervisor: Hypervisor, driver: drivers.Driver, planned: Plan, task: Task, world: World) -> None:
     """What can be told before anything is touched, and only from what is there."""
     mistakes = Mistakes()
-    places = {resource.key: resource.place for resource in task.desired}
+    desired = {resource.key: resource for resource in task.desired}
+    places = {key: resource.place for key, resource in desired.items()}
     known = {item.key: item for item in reversed(world.everything)}  # what is said no more is protected all the same
     for action in planned.actions:
         observed = known.get(action.resource)
@@ -83,7 +84,7 @@ def check(hypervisor: Hypervisor, driver: drivers.Driver, planned: Plan, task: T
         if action.verb == "fetch":
             _check_source(hypervisor, action, join(places.get(action.resource, ""), "source"), mistakes)
         if action.verb == "make_root" and action.payload["capacity"]:
-            _check_size(hypervisor, action, task, world, join(places.get(action.resource, ""), "size"), mistakes)
+            _check_size(hypervisor, action, desired[action.resource], world, mistakes)
         if action.verb == "create" and action.kind == "machine":
             _check_new(action, places.get(action.resource, ""), world, mistakes)
         if action.verb == "define" and observed is not None:
@@ -95,7 +96,7 @@ def check(hypervisor: Hypervisor, driver: drivers.Driver, planned: Plan, task: T
         if resource.key in starting:
             _check_ports(hypervisor, resource, world.facts["published"], mistakes)
         if resource.key in touched and resource.kind is machine.KIND:
-            _check_networks(resource, task, world, resource.key in starting, mistakes)
+            _check_networks(resource, desired, world, resource.key in starting, mistakes)
             for folder in (resource.fields.get("folders") or {}).values():
                 refusal = hypervisor.refusal_of_folder(folder["Source"], folder["ReadOnly"])
                 if refusal:
@@ -126,22 +127,24 @@ def _check_ports(
                 mistakes.add(place, f"{text} is a port of the host that {refusal}")
 
 
-def _check_networks(resource: Resource, task: Task, world: World, starts: bool, mistakes: Mistakes) -> None:
+def _check_networks(
+    resource: Resource, desired: Mapping[tuple, Resource], world: World, starts: bool, mistakes: Mistakes
+) -> None:
     """Networks that nobody declares and that are off, and addresses that their networks do not have."""
-    declared = {item.name: item.fields for item in task.desired if item.kind is network.KIND}
     for number, card in (resource.fields.get("networks") or {}).items():
         if card["Type"] != "network":
             continue
-        known, said = world.get(("network", card["Source"])), declared.get(card["Source"])
+        key = ("network", card["Source"])
+        known, said = world.get(key), desired.get(key)
         place = join(resource.place, f"networks[{number}]")
         if starts and said is None and known is not None and not known.raw["Active"]:
             mistakes.add(
                 f"{place}.network",
                 f"the network {quote(card['Source'])} is not active; run virsh net-start {card['Source']}, or declare it in networks",
             )
-        place_of_host = (said or {}).get("address") or (known.raw["Address"] if known is not None else "")
-        if card.get("Address") and place_of_host:
-            whole = ipaddress.ip_interface(place_of_host).network
+        host = (said.fields.get("address") if said else "") or (known.raw["Address"] if known is not None else "")
+        if card.get("Address") and host:
+            whole = ipaddress.ip_interface(host).network
             if ipaddress.ip_address(card["Address"]) not in whole:
                 mistakes.add(
                     f"{place}.address",
@@ -169,12 +172,9 @@ def _check_source(hypervisor: Hypervisor, action: Action, place: str, mistakes: 
         )
 
 
-def _check_size(
-    hypervisor: Hypervisor, action: Action, task: Task, world: World, place: str, mistakes: Mistakes
-) -> None:
+def _check_size(hypervisor: Hypervisor, action: Action, resource: Resource, world: World, mistakes: Mistakes) -> None:
     """A root disk that is smaller than what it is made from, as far as that is known before it is fetched."""
-    wanted = next(resource for resource in task.desired if resource.key == action.resource)
-    said, held = wanted.intent["said"]["image"], world.get(("image", action.payload["digest"][: image.SHORT]))
+    said, held = resource.intent["said"]["image"], world.get(("image", action.payload["digest"][: image.SHORT]))
     if held is not None:
         least = held.raw["Capacity"]
     else:
@@ -183,7 +183,7 @@ def _check_size(
         except EngineError:
             return  # said of the source already
     if action.payload["capacity"] < least:
-        mistakes.add(place, image.too_small(action.payload["capacity"], least))
+        mistakes.add(join(resource.place, "size"), image.too_small(action.payload["capacity"], least))
 
 
 def _check_new(action: Action, place: str, world: World, mistakes: Mistakes) -> None:

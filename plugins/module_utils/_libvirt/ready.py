@@ -27,9 +27,7 @@ from . import host_key
 
 RUNGS = ("tcp", "banner", "host key", "auth")
 FIRST_PAUSE, LAST_PAUSE = 0.2, 2.0  # seconds from one look to the next, anew at each rung; the least is always waited
-LAST_PAUSE_BEFORE_TCP = (
-    0.5  # to refuse a connection costs a guest nothing, and while it boots this is where most of the time goes
-)
+LAST_PAUSE_BEFORE_TCP = 0.5  # most of a boot is spent there, and to refuse a connection costs the guest nothing
 # sshd >= 9.8 shuts out an address that fails to log in too often: https://man.openbsd.org/sshd_config#PerSourcePenalties
 PAUSE_AFTER_REFUSAL = 6.0
 CONNECT = 2.0  # seconds for a connection: a guest that comes up meanwhile is asked anew sooner than TCP would by itself

@@ -314,7 +314,7 @@ def _users(seen: Seen) -> dict[tuple, list[str]]:
 
 def _stands_on(raw: Mapping, seen: Seen) -> Iterator[tuple]:
     """Keys of the files that a machine reads."""
-    paths = [(raw.get("Root") or {}).get("Path"), *(item.get("Path") for item in (raw.get("Disks") or {}).values())]
+    paths = [_root_path(raw), *(item.get("Path") for item in (raw.get("Disks") or {}).values())]
     paths += [(raw.get("Boot") or {}).get(key) for key in ("Kernel", "Initrd")]
     met: set[str] = set()
     while paths:

@@ -4,13 +4,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from harness.run import ansible_playbook
 
 PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
 NAMED = {"localhost": {"ansible_connection": "local"}}
@@ -37,16 +35,7 @@ def test_what_an_inventory_says_stays(hosts: dict, options: list[str], wanted: s
     play = {"hosts": "localhost", "gather_facts": False, "vars": {"wanted": wanted}, "tasks": tasks}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "hosts.yml", "play.yml", *options]
-    done = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false"},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    done = ansible_playbook("-i", "hosts.yml", "play.yml", *options, directory=tmp_path, seconds=180)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -5,15 +5,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from conftest import INSTALLED
+from harness.run import ansible_playbook
 
 ROLE = INSTALLED / "roles" / "engine"
 STANDARD = {
@@ -80,16 +78,8 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "tasks": tasks,
     }
     (folder / "play.yml").write_text(yaml.safe_dump([play]))
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local", "play.yml"]
-    done = subprocess.run(
-        [*command, "-e", f"ansible_python_interpreter={sys.executable}"],
-        cwd=folder,
-        env={**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    line = ["-i", "localhost,", "-c", "local", "play.yml", "-e", f"ansible_python_interpreter={sys.executable}"]
+    done = ansible_playbook(*line, directory=folder, seconds=300)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
     return dict(zip(CASES, map(json.loads, (folder / "said").read_text().splitlines())))
 

@@ -4,13 +4,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import COLLECTIONS
+from harness.run import ansible_playbook
 
 INVENTORY = """
 engines:
@@ -26,21 +23,8 @@ def test_a_host_whose_variables_are_not_in_the_inventory_is_refused_before_any_s
     tmp_path: Path, options: list[str]
 ) -> None:
     (tmp_path / "inventory.yml").write_text(INVENTORY)
-    command = [
-        str(Path(sys.executable).parent / "ansible-playbook"),
-        "-i",
-        str(tmp_path / "inventory.yml"),
-        "slipway.docker.rotate_certificates",
-        *options,
-    ]
-    done = subprocess.run(
-        command,
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,
-    )
+    line = ["-i", "inventory.yml", "slipway.docker.rotate_certificates", *options]
+    done = ansible_playbook(*line, directory=tmp_path, seconds=180)
     said = " ".join((done.stdout + done.stderr).split())
     assert done.returncode == 2, said
     for host in ("untold", "empty"):

@@ -6,14 +6,12 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 from conftest import INSTALLED
+from harness.run import ansible_playbook
 
 ROLE = INSTALLED / "roles" / "engine"
 OLD, NEW = "20.10.24+dfsg1-1+b6", "26.1.5+dfsg1-9+b1"
@@ -287,24 +285,11 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict:
     ]
     names = ", ".join(f"'{number}': case_{number}" for number in range(len(CASES)))
     tasks.append({"ansible.builtin.copy": {"content": "{{ {" + names + "} | to_json }}", "dest": str(folder / "said")}})
-    play = folder / "play.yml"
-    play.write_text(yaml.safe_dump([{"hosts": "host", "connection": "local", "gather_facts": False, "tasks": tasks}]))
-    command = [
-        str(Path(sys.executable).parent / "ansible-playbook"),
-        "-i",
-        "host,",
-        "-e",
-        f"ansible_python_interpreter={sys.executable}",
-        play,
-    ]
-    done = subprocess.run(
-        command,
-        env={**os.environ, "ANSIBLE_ROLES_PATH": str(ROLE.parent)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=180,
+    (folder / "play.yml").write_text(
+        yaml.safe_dump([{"hosts": "host", "connection": "local", "gather_facts": False, "tasks": tasks}])
     )
+    line = ["-i", "host,", "-e", f"ansible_python_interpreter={sys.executable}", "play.yml"]
+    done = ansible_playbook(*line, directory=folder, env={"ANSIBLE_ROLES_PATH": str(ROLE.parent)}, seconds=180)
     assert done.returncode == 0, done.stdout + done.stderr
     said = json.loads((folder / "said").read_text())
     return {case: said[str(number)] for number, case in enumerate(CASES)}
