@@ -14,7 +14,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from . import _archive  # noqa: F401 - before the others, which it makes faster
-from ._converge.errors import EngineError, MissingLibrary, SlipwayError, SpecError
+from ._converge.errors import EngineError, Interrupted, MissingLibrary, SlipwayError, SpecError
 from ._converge.journal import UNDONE
 from ._converge.kind import Kind
 from ._converge.option import Option, argument_spec
@@ -84,6 +84,8 @@ def run(options: Sequence[Option], work: Callable[[SlipwayModule], None]) -> Non
         work(module)
     except MissingLibrary as error:
         module.fail(f"{error.library} is not there for {sys.executable} ({error.why}); {error.way_out}")
+    except Interrupted as error:
+        module.fail(str(error))
     except SlipwayError as error:
         module.fail(str(error), **({"mistakes": error.mistakes} if isinstance(error, SpecError) else {}))
     except Exception as error:  # a user should read a sentence even where we were wrong
@@ -136,7 +138,7 @@ class Told:
     def __call__(self, number: int, _frame: Any) -> None:
         words = f"interrupted by {signal.Signals(number).name}"
         if self.run is None:
-            raise SlipwayError(f"{words}; nothing was changed")
+            raise Interrupted(f"{words}; nothing was changed")
         self.run.interrupt(words)
 
 

@@ -9,6 +9,10 @@ class SlipwayError(Exception):
     """Anything that ends a run with one readable message."""
 
 
+class Interrupted(BaseException):
+    """A signal tells the run to end. As with KeyboardInterrupt, nothing that copes with an error may take it for one."""
+
+
 class SpecError(SlipwayError):
     """What the user wrote cannot be; carries every mistake, each with its place."""
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from .._converge.errors import EngineError, SlipwayError
+from .._converge.errors import EngineError, Interrupted, SlipwayError
 from .._converge.secret import mask, secrets_in
 from . import document, road
 from . import flags as flag
@@ -48,7 +48,8 @@ class Change:
     def interrupt(self, words: str) -> None:
         """A signal tells us to end: what was done is taken back, unless that is being done, or all is."""
         if not self.done:
-            raise Failed(words)
+            self.done = True  # one signal is enough: the next must not disturb the way back
+            raise Interrupted(words)
 
     # -- the way there -----------------------------------------------------------------------------------------
 
@@ -70,7 +71,7 @@ class Change:
                 self.seconds.append(round(time.monotonic() - began, 3))
             if look.runs:
                 self._well()
-        except (SlipwayError, OSError) as error:
+        except (SlipwayError, OSError, Interrupted) as error:
             self.done = True
             secrets = secrets_in({**document.flat(look.before), **document.flat(look.after)})
             raise SlipwayError(mask(self._back(str(error)), secrets)) from None

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Daemon(Service):
         self.took: list[Mapping[str, Any]] = []
         self.answer: dict[str, str] | None = None
         self.path = "/run/x.sock"
+        self.while_restarting: Callable[[], None] = lambda: None
 
     # -- as a service ------------------------------------------------------------------------------------------
 
@@ -38,6 +39,7 @@ class Daemon(Service):
             self.took.append(held)
 
     def restart(self) -> None:
+        self.while_restarting()
         held = document.parse(self.files.content())
         if self.refuses in held:
             raise SlipwayError("ended")
@@ -76,7 +78,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(change, "find", lambda _path: Process(1, ("dockerd",)))
     monkeypatch.setattr(change, "RELOAD_SECONDS", 0.1)
 
-    def run(after: dict[str, Any], refuses: str, words: str, held: bytes = BEFORE) -> tuple[Daemon, str]:
+    def run(
+        after: dict[str, Any], refuses: str, words: str, held: bytes = BEFORE, told_to_end: bool = False
+    ) -> tuple[Daemon, str]:
         files = Files(str(tmp_path / "daemon.json"))
         files.put(held, 0o640)
         daemon = Daemon(files, refuses, words)
@@ -87,8 +91,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         look.process, look.service, look.api, look.running = Process(1, ("dockerd",)), daemon, daemon, running
         look.road = road.road(before, before, after, running)
         error = ""
+        this = change.Change(look, "", 1, False)
+        if told_to_end:
+            daemon.while_restarting = lambda: this.interrupt("interrupted by SIGTERM")
         try:
-            change.Change(look, "", 1, False)()
+            this()
         except SlipwayError as trouble:
             error = str(trouble)
         return daemon, error
@@ -138,3 +145,9 @@ def test_a_file_that_was_broken_is_back_as_it_was_and_the_engine_runs(run: Any) 
     daemon, error = run({"icc": False}, "icc", "failed to start daemon: no", b'{"icc": fal')
     assert "the engine runs" in error
     assert daemon.files.content() == b'{"icc": fal' and daemon.took[-1] == {}
+
+
+def test_a_signal_is_told_as_one_whatever_the_daemon_says_as_it_ends(run: Any) -> None:
+    daemon, error = run({"icc": False}, "nothing", 'level=error msg="transport is closing"', told_to_end=True)
+    assert "interrupted by SIGTERM" in error and "transport" not in error
+    assert daemon.files.content() == BEFORE and daemon.took == [{"debug": False}]
