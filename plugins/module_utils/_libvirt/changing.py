@@ -180,10 +180,10 @@ def _amount(option: str, value: int) -> str:
 
 def _boot(resource: Resource, observed: Observed, lost: set[str], world: World) -> dict[str, str]:
     place, said = making.Place(resource, world), dict(resource.body.get("Boot") or {})
-    said.update({key: place.image(said[key], "raw") for key in ("Kernel", "Initrd") if key in said})
+    said.update({key: place.image(said[key], "raw") for key in ("kernel", "initrd") if key in said})
     kept = observed.raw["Defined"].get("Boot") or {}
     whole = {**{key: value for key, value in kept.items() if key not in lost}, **said}
-    return {key: whole.get(key, "") for key in ("Kernel", "Initrd", "Cmdline")} if whole.get("Kernel") else {}
+    return {key: whole.get(key, "") for key in ("kernel", "initrd", "cmdline")} if whole.get("kernel") else {}
 
 
 def _lost(option: str, changes: Sequence[Change]) -> set[str]:

@@ -11,26 +11,11 @@ from typing import Any
 from .._converge.errors import EngineError, EngineLost
 from .._converge.ownership import KEY, PROJECT, is_ours
 from .._converge.secret import mask
-from . import describe, drivers
+from . import describe, drivers, states
 from .hypervisor import Hypervisor
 from .snapshot import observe, own_volumes, parts_of, reservations
 
 CONSOLE_LINE = 400  # bytes that are read for each line that was asked for
-# What virDomainGetState says beside the state: https://libvirt.org/html/libvirt-libvirt-domain.html#virDomainState
-REASONS: Mapping[int, tuple[str, ...]] = {
-    1: (
-        "", "booted", "migrated", "restored", "restored from a snapshot", "unpaused", "migration was cancelled", "saving was cancelled",
-        "woken up", "crashed", "post-copy migration", "post-copy migration failed",
-    ),
-    3: (
-        "", "paused by a user", "migration", "being saved", "being dumped", "an I/O error", "the watchdog", "restored from a snapshot",
-        "shutting down", "a snapshot is being made", "crashed", "starting up", "post-copy migration", "post-copy migration failed",
-        "an API error",
-    ),
-    4: ("", "asked by a user"),
-    5: ("", "shut down", "turned off", "crashed", "migrated", "saved", "failed to start", "restored from a snapshot", "the daemon ended it"),
-    6: ("", "panicked"),
-}  # fmt: skip
 
 
 def machines(hypervisor: Hypervisor, name: str = "", project: str = "", console_lines: int = 0) -> list[dict[str, Any]]:
@@ -50,12 +35,12 @@ def machines(hypervisor: Hypervisor, name: str = "", project: str = "", console_
             {
                 **describe.describe(hypervisor, observed),
                 "project": owner,
-                "state_reason": _reason(raw),
+                "state_reason": states.reason(raw["State"], raw["Reason"]),
                 "cpu": raw["Cpu"],
                 "machine_type": raw["MachineType"],
                 "arch": raw["Arch"],
                 "firmware": raw["Firmware"],
-                "boot": {key.lower(): value for key, value in raw["Boot"].items()},
+                "boot": dict(raw["Boot"]),
                 "agent": raw["Agent"],
                 "protect": observed.raw["Protect"],
                 "storage": {place: _storage(path, volumes) for place, path in _files(raw)},
@@ -64,11 +49,6 @@ def machines(hypervisor: Hypervisor, name: str = "", project: str = "", console_
             }
         )
     return found
-
-
-def _reason(raw: Mapping[str, Any]) -> str:
-    words = REASONS.get(raw["State"], ())
-    return words[raw["Reason"]] if raw["Reason"] < len(words) else ""
 
 
 def _files(raw: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

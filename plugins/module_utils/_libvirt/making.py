@@ -130,7 +130,7 @@ def fill(document: dict, resource: Resource, world: World) -> dict:
         "CpusMax": document.get("CpusMax") or document.get("Cpus", 1),
         "Cpus": document.get("Cpus", 1),
         "Firmware": document.get("Firmware", "bios"),
-        "Boot": {**boot, **{key: place.image(boot[key], "raw") for key in ("Kernel", "Initrd") if boot.get(key)}},
+        "Boot": {**boot, **{key: place.image(boot[key], "raw") for key in ("kernel", "initrd") if boot.get(key)}},
         "Root": {},
         "Disks": {
             name: disk_document(resource, world, name, said) for name, said in (document.get("Disks") or {}).items()

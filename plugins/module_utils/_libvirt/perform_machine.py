@@ -92,7 +92,7 @@ class Machines(Part):
                 )
 
     def _verify_boot(self, boot: Mapping[str, str]) -> None:
-        for key in ("Kernel", "Initrd"):
+        for key in ("kernel", "initrd"):
             digest = names.digest_of(boot.get(key, ""))
             if digest:
                 self.storage.verify(boot[key], digest)

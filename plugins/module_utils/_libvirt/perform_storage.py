@@ -27,6 +27,7 @@ class Storage(Part):
     def __init__(self, hypervisor: Hypervisor) -> None:
         super().__init__(hypervisor)
         self.paths: dict[str, str] = {}  # disk -> the path it was given when it was made
+        self.proven: set[str] = set()  # images that this run has hashed: read again at once they would come from memory
 
     # -- pools -------------------------------------------------------------------------------------------------
 
@@ -96,10 +97,13 @@ class Storage(Part):
             if ours:
                 os.chmod(target, 0o444)
             os.rename(target, path)
+            self.proven.add(path)
         self.hypervisor.refresh(pool)
 
     def verify(self, path: str, digest: str) -> None:
-        """Read a base image once more before something is built on it."""
+        """Read a base image once more before something is built on it, once in a run."""
+        if path in self.proven:
+            return
         volume = self.hypervisor.volume(path)
         if volume is None:
             raise EngineError(f"the base image {path} is not there; name its source, so that it can be fetched", 400)
@@ -111,6 +115,7 @@ class Storage(Part):
                 f"the base image {path} is damaged, its content has the checksum sha256:{found.hexdigest()}; remove it with machine_image, state: absent, and run again",
                 400,
             )
+        self.proven.add(path)
 
     # -- volumes -----------------------------------------------------------------------------------------------
 

@@ -189,7 +189,7 @@ def _image_of(raw: Mapping, labels: Mapping) -> str | None:
 
 def _by_digests(boot: Mapping[str, str]) -> dict[str, str]:
     """What is booted, files that are images of ours by their digests."""
-    return {key: value if key == "Cmdline" else names.digest_of(value) or value for key, value in boot.items()}
+    return {key: value if key == "cmdline" else names.digest_of(value) or value for key, value in boot.items()}
 
 
 def _with_addresses(cards: Mapping[str, Mapping], reservations: Mapping) -> dict[str, dict]:
@@ -315,7 +315,7 @@ def _users(seen: Seen) -> dict[tuple, list[str]]:
 def _stands_on(raw: Mapping, seen: Seen) -> Iterator[tuple]:
     """Keys of the files that a machine reads."""
     paths = [_root_path(raw), *(item.get("Path") for item in (raw.get("Disks") or {}).values())]
-    paths += [(raw.get("Boot") or {}).get(key) for key in ("Kernel", "Initrd")]
+    paths += [(raw.get("Boot") or {}).get(key) for key in ("kernel", "initrd")]
     met: set[str] = set()
     while paths:
         path = paths.pop()

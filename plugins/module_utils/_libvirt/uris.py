@@ -23,6 +23,16 @@ def is_session(uri: str) -> bool:
     return parts.scheme.partition("+")[0] == "qemu" and parts.path == "/session"
 
 
+def log_folder(uri: str) -> str:
+    """Where libvirt keeps what QEMU says; empty where nobody here can know it. https://libvirt.org/kbase/debuglogs.html"""
+    parts = urlsplit(uri)
+    if parts.scheme.partition("+")[0] != "qemu" or not is_here(uri) or parts.query:
+        return ""
+    if not is_session(uri):
+        return "/var/log/libvirt/qemu"
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "libvirt/qemu/log")
+
+
 def pool_path(uri: str) -> str | None:
     """Where files of machines are kept when nobody says where; None where nobody here can know it: in somebody's home on another host."""
     if not is_session(uri):

@@ -36,17 +36,17 @@ def count(value: int) -> int:
 
 
 def boot(value: Mapping) -> dict[str, str]:
-    found = {"Kernel": image.digest(value["kernel"]["checksum"])}
+    found = {"kernel": image.digest(value["kernel"]["checksum"])}
     if value.get("initrd"):
-        found["Initrd"] = image.digest(value["initrd"]["checksum"])
+        found["initrd"] = image.digest(value["initrd"]["checksum"])
     if value["cmdline"].split():
-        found["Cmdline"] = " ".join(value["cmdline"].split())
+        found["cmdline"] = " ".join(value["cmdline"].split())
     return found
 
 
 def boot_back(value: Mapping | None) -> dict[str, str]:
     """With digests as short as they are shown."""
-    return {key: text if key == "Cmdline" else short(text) for key, text in (value or {}).items() if text}
+    return {key: text if key == "cmdline" else short(text) for key, text in (value or {}).items() if text}
 
 
 def short(digest: str | None) -> str | None:

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._converge.errors import EngineError, SlipwayError
-from . import address, names, ready, xml
+from . import address, names, ready, states, xml
 from .hypervisor import Hypervisor
 
 FIRST, LAST = 0.2, 1.0  # seconds between looks
-STATES = ("no state", "running", "blocked", "paused", "shutting down", "off", "crashed", "suspended")
 CONSOLE = 12  # lines of the console that are shown
 
 
@@ -42,9 +41,12 @@ class Ladder:
             self._ssh(place, port)
 
     def _runs(self) -> None:
-        state = self.hypervisor.read(self.domain.state)[0]
-        if state not in (1, 2):
-            raise self._failure("running", f"it is {_in_words(state)}")
+        state, why = self.hypervisor.read(self.domain.state)
+        if state not in states.RUNNING:
+            said = self.hypervisor.last_words(self.name)
+            raise self._failure(
+                "running", f"it is {states.in_words(state, why)}{f', and QEMU said: {said}' if said else ''}"
+            )
 
     def _address(self) -> tuple[str, int]:
         """Where SSH is to answer: address and port."""
@@ -101,12 +103,12 @@ class Ladder:
         if rung == "running":
             return ""
         try:
-            state = self.hypervisor.read(self.domain.state)[0]
+            state, why = self.hypervisor.read(self.domain.state)
             places = self.hypervisor.whereabouts(self.domain)
         except SlipwayError:
             return ""
         known = ", ".join(f"{name} {' '.join(found) or 'none'}" for name, found in places.items())
-        return f"; it is {_in_words(state)}, {known}"
+        return f"; it is {states.in_words(state, why)}, {known}"
 
     def _console(self) -> str:
         try:
@@ -118,7 +120,3 @@ class Ladder:
             return ""
         lines = [line.strip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
         return " | ".join(lines[-CONSOLE:])
-
-
-def _in_words(state: int) -> str:
-    return STATES[state] if state < len(STATES) else str(state)

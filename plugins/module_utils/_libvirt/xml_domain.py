@@ -106,8 +106,8 @@ def _firmware(domain: Element) -> str:
 
 
 def _boot(domain: Element) -> dict[str, str]:
-    boot = {key: domain.said(f"os/{key.lower()}") for key in ("Kernel", "Initrd", "Cmdline")}
-    return boot if boot["Kernel"] else {}
+    boot = {key: domain.said(f"os/{key}") for key in ("kernel", "initrd", "cmdline")}
+    return boot if boot["kernel"] else {}
 
 
 def disks_of(domain: Element) -> dict[str, Element]:

@@ -167,7 +167,7 @@ def _patch_firmware(domain: Element, firmware: str) -> None:
 def _patch_boot(domain: Element, boot: Mapping[str, str]) -> None:
     os = domain.need("os")
     for key in ("kernel", "initrd", "cmdline"):
-        value = boot.get(key.capitalize(), "")
+        value = boot.get(key, "")
         if value:
             os.need(key, "type", "kernel", "initrd").text = value
         else:

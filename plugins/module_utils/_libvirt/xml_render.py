@@ -72,7 +72,7 @@ def _os_element(wanted: Mapping[str, Any]) -> Element:
         "os",
         {"firmware": "efi"} if wanted["Firmware"] == "efi" else {},
         Element("type", {"arch": wanted["Arch"], **machine}, "hvm"),
-        *(Element(key.lower(), None, boot[key]) for key in ("Kernel", "Initrd", "Cmdline") if boot.get(key)),
+        *(Element(key, None, boot[key]) for key in ("kernel", "initrd", "cmdline") if boot.get(key)),
         Element("boot", {"dev": "hd"}),
     )
 

@@ -308,10 +308,10 @@ def test_it_is_about_as_fast_as_the_engines_own_socket(here: Workstation, engine
         run(["docker", "--host", f"unix://{socket}", "ps"])
         return time.monotonic() - began
 
-    pairs = [(seconds(engine.socket), seconds(str(here.socket))) for _ in range(15)]
+    pairs = [(seconds(engine.socket), seconds(str(here.socket))) for _ in range(31)]
     near, far = (statistics.median(side) for side in zip(*pairs))
     print(f"docker ps: {near * 1000:.0f} ms there, {far * 1000:.0f} ms here, {far / near:.2f} times")
-    assert far < 2 * near
+    assert far < 1.5 * near
 
 
 # -- ports -----------------------------------------------------------------------------------------------------
@@ -350,7 +350,7 @@ def test_all_that_is_published(here: Workstation, engine: Engine) -> None:
     wait_for(lambda: "root" in here.reaches("127.0.0.1:8082"), SEEN, "the port of the guest's address")
     assert here.reaches("127.0.0.1:81") == ""
     wait_for(lambda: "port 81 of all" in here.problems(), SEEN, "the word on the low port")
-    assert "sysctl -w net.ipv4.ip_unprivileged_port_start=81" in here.problems()
+    assert "write `net.ipv4.ip_unprivileged_port_start=81" in here.problems()
     (note,) = here.status()["notes"]
     assert "port 8053/udp of all is not forwarded: ssh carries TCP only" in note
     engine.run_cli("restart", "--time", "0", "all")

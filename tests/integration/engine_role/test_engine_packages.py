@@ -179,6 +179,32 @@ def test_an_interrupted_installation_is_finished_and_said(host: Host) -> None:
     assert host.version("hello").endswith(" ii ") and host.version() == f"{NEWEST} ii "
 
 
+def test_an_engine_from_elsewhere_is_replaced_only_when_that_is_said(host: Host) -> None:
+    before = host.version(), host.daemon()
+    refused = host.role(status=2, engine_source="distribution")
+    assert "This host has containerd.io, docker-ce, docker-ce-cli" in refused
+    assert "Choose the other engine_source to keep it, or write engine_replace_other: true" in refused
+    assert (host.version(), host.daemon()) == before
+    other = {"engine_source": "distribution", "engine_replace_other": True}
+    foretold = host.role(check=True, **other)
+    assert "engine/packages replaced: containerd.io, docker-ce, docker-ce-cli" in foretold
+    assert (host.version(), host.daemon()) == before
+    host.role(**other)
+    assert "ii" not in host.version() and host.version("docker.io").endswith(" ii ") and host.daemon()
+    assert changed(host.role(**other)) == 0
+
+
+def test_an_engine_from_elsewhere_stays_and_that_is_said(host: Host) -> None:
+    said = host.role(engine_state="absent")
+    assert (
+        "WARNING: an engine stays: " in said and "docker.io" in said and "name the engine_source it came from" in said
+    )
+    assert host.version("docker.io").endswith(" ii ") and host.daemon()
+    back = host.role(engine_replace_other=True, engine_version="28.3.2", engine_hold=False)
+    assert "ii" not in host.version("docker.io") and host.version() == f"{NEWEST} ii " and host.daemon()
+    assert changed(back) > 0 and changed(host.role()) == 0
+
+
 def test_it_goes_with_its_repository_however_spelt(host: Host) -> None:
     host.sh(f"echo 'deb {URL}/debian bookworm stable' > /etc/apt/sources.list.d/download_docker_com_linux_debian.list")
     host.role(engine_state="absent", engine_hold=True)

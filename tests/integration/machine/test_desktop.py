@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -147,6 +148,20 @@ def test_ports_of_the_host_that_cannot_be_had(desk: Desk) -> None:
         message = desk.machines.refused("machine", project="desktop", **other)
     assert message.count("networks[0].ports") == 3
     assert all(words in message for words in ("the machine desk has", "something else has", "choose one from 1024 on"))
+
+
+def test_one_that_ends_while_it_is_waited_for_says_why(desk: Desk) -> None:
+    """QEMU's own words are in a log which only its user and root can read."""
+    options = {"name": "other", "image": desk.machines.empty_image(), "memory": "64m", "timeout": 60}
+
+    with ThreadPoolExecutor() as pool:
+        run = pool.submit(
+            desk.machines, "machine", project="desktop", networks=desk.card(f"{HERE}:60024:22"), **options
+        )
+        wait_for(lambda: desk.session.state("other") == "running" or run.done(), 30, "the guest to run")
+        desk.session.in_namespaces("pkill", "-f", "[q]emu-system.*guest=other")
+        result = run.result()
+    assert result.failed and "it is off (" in result.msg and "terminating on signal 15" in result.msg
 
 
 def test_other_ports_are_had_after_a_restart(desk: Desk) -> None:

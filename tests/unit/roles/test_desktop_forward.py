@@ -137,7 +137,7 @@ def test_the_difference_makes_one_of_the_other(have: set[Forward], want: set[For
     ("code", "said", "words"),
     [
         (errno.EADDRINUSE, "", "127.0.0.1:80 is taken on this workstation"),
-        (errno.EACCES, "", "`sysctl -w net.ipv4.ip_unprivileged_port_start=80` as root"),
+        (errno.EACCES, "", "have root write `net.ipv4.ip_unprivileged_port_start=80` to a file in /etc/sysctl.d"),
         (errno.EADDRNOTAVAIL, "", "127.0.0.1 is not an address of this workstation"),
         (None, "ssh: no", "ssh: no"),
         (None, "", "ssh did not take it"),

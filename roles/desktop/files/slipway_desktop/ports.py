@@ -118,7 +118,7 @@ def refused(forward: Forward, name: str, code: int | None, said: str) -> str:
     if code == errno.EACCES:
         return (
             f"{which}this user may not take ports below 1024;"
-            f" `sysctl -w {UNPRIVILEGED}={forward.port}` as root lets every user, or publish another number"
+            f" have root write `{UNPRIVILEGED}={forward.port}` to a file in /etc/sysctl.d and call `sysctl --system`, or publish another number"
         )
     if code == errno.EADDRNOTAVAIL:
         return f"{which}{forward.address} is not an address of this workstation; see `addresses`"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.slipway.docker.plugins.module_utils._converge.desired import Mistakes, convert
 from ansible_collections.slipway.docker.plugins.module_utils._converge.kind import Kind
 from ansible_collections.slipway.docker.plugins.module_utils._converge.option import Option, looks_secret
 
@@ -48,3 +49,10 @@ def test_secrets_are_known_by_their_names(name: str) -> None:
 @pytest.mark.parametrize("name", ["KEYBOARD", "PASSENGERS_COUNT", "PATH", "MONKEY", "COMPASS"])
 def test_others_are_shown(name: str) -> None:
     assert not looks_secret(name)
+
+
+def test_a_path_may_start_at_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    one, many = Option("source", "path"), Option("files", "list", elements="path")
+    assert convert(one, "~/image.qcow2", "source", Mistakes()) == "/home/ada/image.qcow2"
+    assert convert(many, ["~", "/srv/~x"], "files", Mistakes()) == ["/home/ada", "/srv/~x"]

@@ -85,7 +85,7 @@ MACHINES = {
         3,
         Root={},
         Disks={},
-        Boot={"Kernel": f"{IMAGES}/vmlinuz", "Initrd": f"{IMAGES}/initrd", "Cmdline": "console=ttyS0 a='b'"},
+        Boot={"kernel": f"{IMAGES}/vmlinuz", "initrd": f"{IMAGES}/initrd", "cmdline": "console=ttyS0 a='b'"},
         Interfaces={},
     ),
     "disks": machine(
@@ -164,7 +164,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "all_of_a_cpu": {"Cpu": "maximum"},
     "efi": {"Firmware": "efi"},
     "bios": {"Firmware": "bios"},
-    "kernel": {"Boot": {"Kernel": "/k & k", "Initrd": "", "Cmdline": "quiet"}},
+    "kernel": {"Boot": {"kernel": "/k & k", "initrd": "", "cmdline": "quiet"}},
     "from_disk": {"Boot": {}},
     "root": {"Root": {"Path": f"{IMAGES}/another.raw", "Format": "raw"}},
     "no_root": {"Root": {}},

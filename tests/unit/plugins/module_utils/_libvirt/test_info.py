@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,6 +162,36 @@ def test_a_hypervisor_says_what_it_can_do() -> None:
     assert facts["accel_reason"] == EMULATED
     assert facts["capabilities"]["attach"] is True
     assert all(isinstance(value, bool) for value in facts["capabilities"].values())
+
+
+LOG = """\
+2026-01-02 03:04:05.678+0000: starting up libvirt version: 9.0.0, qemu version: 7.2.0, hostname: old
+/usr/bin/qemu-system-x86_64 \\
+-name guest=web
+2026-01-02T03:05:00.000000Z qemu-system-x86_64: of the start before
+2026-01-03 03:04:05.678+0000: starting up libvirt version: 9.0.0, qemu version: 7.2.0, hostname: new
+LC_ALL=C \\
+/usr/bin/qemu-system-x86_64 \\
+-name guest=web
+2026-01-03T03:05:00.000000Z qemu-system-x86_64: terminating on signal 15
+2026-01-03 03:05:01.000+0000: shutting down, reason=crashed
+"""
+
+
+def test_what_qemu_said_since_it_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("libvirt")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with closing(Hypervisor("test:///default")) as hypervisor:
+        hypervisor.uri = "qemu:///session"
+        assert hypervisor.last_words("web") == ""
+        log = tmp_path / "libvirt/qemu/log/web.log"
+        log.parent.mkdir(parents=True)
+        log.write_text(LOG)
+        assert hypervisor.last_words("web") == (
+            "2026-01-03T03:05:00.000000Z qemu-system-x86_64: terminating on signal 15 | 2026-01-03 03:05:01.000+0000: shutting down, reason=crashed"
+        )
+        hypervisor.uri = "qemu+ssh://ana@host/session"
+        assert hypervisor.last_words("web") == ""
 
 
 def test_libvirts_own_imitation_is_read_and_nothing_of_it_changed(monkeypatch: pytest.MonkeyPatch) -> None:
