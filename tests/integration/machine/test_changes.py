@@ -112,7 +112,9 @@ def test_what_does_not_come_up_again_is_taken_back(web: Web) -> None:
     boot = {**web.options["boot"], "cmdline": "console=ttyS0 panic=0 rdinit=/nonexistent root=/dev/nothing"}
     base = {"cpu": "qemu64"} if "qemu64" in web.machines.hypervisor.virsh("dumpxml", "web") else {}
     failed = web.run(**base, boot=boot, timeout=15, shutdown_timeout=20, on_restart_required="restart")
-    assert failed.failed and "not ready after 15 s" in failed.msg and "it is running (booted), lease" in failed.msg, failed.msg
+    assert failed.failed and "not ready after 15 s" in failed.msg and "it is running (booted), lease" in failed.msg, (
+        failed.msg
+    )
     assert "anic" in failed.msg, failed.msg  # the end of the console
     assert web.machines.hypervisor.state("web") == "running"
     wait_for(lambda: web.ssh("hostname", check=False) == "web", 60, "the old system")
