@@ -271,6 +271,9 @@ class Alone(Service):
                 raise SlipwayError(
                     f"the daemon, process {process.pid}, has not ended {self.seconds + 15:g} s after it was told to"
                 )
+            # One that this run has started stays a zombie until it is reaped, and the next takes it for one that runs.
+            with suppress(ChildProcessError):
+                os.waitpid(process.pid, 0)
         arguments = self.notes["arguments"]
         program = shutil.which(arguments[0], path=search_path()) or arguments[0]
         with open(self.notes["log"], "ab") as log:

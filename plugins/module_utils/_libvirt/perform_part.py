@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._converge.action import Action
+from .._converge.errors import EngineError, EngineLost
 from .hypervisor import Hypervisor
 
 
@@ -27,6 +28,13 @@ class Part:
         return self.libvirt.VIR_DOMAIN_AFFECT_CONFIG | (self.libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0)
 
     def turn_off(self, domain: Any) -> None:
-        """Turn a domain off, unless it is."""
-        if domain.isActive():
+        """Turn a domain off, unless it is, or ends by itself that very moment."""
+        if not domain.isActive():
+            return
+        try:
             self.change("turn off", domain.destroy)
+        except EngineLost:
+            raise
+        except EngineError:
+            if domain.isActive():
+                raise
