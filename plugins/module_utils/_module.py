@@ -84,9 +84,7 @@ def run(options: Sequence[Option], work: Callable[[SlipwayModule], None]) -> Non
         work(module)
     except MissingLibrary as error:
         module.fail(f"{error.library} is not there for {sys.executable} ({error.why}); {error.way_out}")
-    except Interrupted as error:
-        module.fail(str(error))
-    except SlipwayError as error:
+    except (SlipwayError, Interrupted) as error:
         module.fail(str(error), **({"mistakes": error.mistakes} if isinstance(error, SpecError) else {}))
     except Exception as error:  # a user should read a sentence even where we were wrong
         where = traceback.extract_tb(error.__traceback__)[-1]

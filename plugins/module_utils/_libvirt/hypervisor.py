@@ -24,8 +24,8 @@ PATIENCE = 30.0  # seconds for a daemon that was there to come back
 REFUSED = 400  # a clear no: nothing was done
 MISSING = 404
 CHUNK = 1 << 18  # bytes of a message to libvirt
-LAST_WORDS = 3  # lines of QEMU's log that are shown
 BLOCK = 1 << 20  # bytes of a read from a file
+LAST_WORDS = 3  # lines of QEMU's log that are shown
 # Where QEMU's helpers say that they are there: https://www.qemu.org/docs/master/interop/vhost-user.html#backend-program-conventions
 VIRTIOFSD = tuple(f"{place}/qemu/vhost-user/*virtiofsd*.json" for place in ("/usr/share", "/usr/local/share", "/etc"))
 NO_VIRTIOFSD = "cannot be handed in, for this host has no virtiofsd; install the package virtiofsd, or say read_only: true, which needs none"
@@ -389,6 +389,8 @@ class Hypervisor:
     def last_words(self, name: str) -> str:
         """The end of what QEMU has said in its log since it was started; empty when that log is not to be had here."""
         folder = uris.log_folder(self.uri)
+        if not folder:
+            return ""
         try:
             with open(os.path.join(folder, f"{name}.log"), encoding="utf-8", errors="replace") as log:
                 lines = log.read().rpartition(": starting up ")[2].splitlines()
